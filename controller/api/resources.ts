@@ -1,0 +1,182 @@
+import { z } from 'zod'
+import {
+  cancelShape,
+  execShape,
+  httpShape,
+  pingShape,
+  readShape,
+  writeShape,
+} from '../../protocol/messages/operations.ts'
+import { OutputStream, Result } from '../../protocol/messages/replies.ts'
+import { Bytes, Instant, Name, Sha256 } from '../../protocol/messages/wire-types.ts'
+
+/**
+ * The controller's local HTTP API, version 1: every body that it takes or gives. What people write is strict, so that a
+ * misspelt key is an error that names the key; times are ISO 8601 in UTC.
+ *
+ * | method and path | body | answer |
+ * | --- | --- | --- |
+ * | GET /v1/openapi.json | | this API, as an OpenAPI 3.1 document |
+ * | GET /v1/status | | 200 ControllerStatus |
+ * | POST /v1/clusters | NewCluster | 201 Cluster; 409 the name is taken |
+ * | GET /v1/clusters | | 200 {clusters: Cluster[]} |
+ * | GET /v1/clusters/{cluster} | | 200 Cluster; {cluster} is a name or an id |
+ * | DELETE /v1/clusters/{cluster} | | 204; open commands end as `cancelled` (never taken) or `lost`; its queues are deleted |
+ * | POST /v1/clusters/{cluster}/user-data | UserDataRequest | 201 UserData |
+ * | GET /v1/clusters/{cluster}/instances | | 200 {instances: Instance[]} |
+ * | GET /v1/clusters/{cluster}/instances/{instance} | | 200 Instance |
+ * | DELETE /v1/clusters/{cluster}/instances/{instance} | | 204; its queue is retired, what still arrives under its name is ignored |
+ * | POST /v1/clusters/{cluster}/instances/{instance}/allow-enrolment | | 200 Instance; lets a new key replace the pinned one, once |
+ * | POST /v1/contents | application/octet-stream | 201 StoredContent; kept until no open command uses it and an hour has passed |
+ * | POST /v1/clusters/{cluster}/instances/{instance}/commands | NewCommand; header Idempotency-Key | 202 CommandRecord (200 the same one when the key was used before; 409 when it was used with another body) |
+ * | POST /v1/clusters/{cluster}/commands | NewCommand | 202 {commands: CommandRecord[]}: one for each enrolled instance, all or none |
+ * | GET /v1/commands?cluster=&instance=&state=&limit=&before= | | 200 {commands: CommandRecord[]}, newest first; `before` is an id |
+ * | GET /v1/commands/{id}?wait=SECONDS | | 200 CommandRecord; waits for its end, at most 300 s |
+ * | GET /v1/commands/{id}/output?offset=N&follow=true | | 200 application/x-ndjson of OutputLine, in order; with follow until the command's end |
+ * | GET /v1/commands/{id}/output?stream=stdout&offset=N&follow=true | | 200 application/octet-stream: that stream's bytes alone, `offset` counted in that stream |
+ * | POST /v1/commands/{id}/stdin?offset=N&end=true | application/octet-stream, at most 180 KiB | 202 CommandRecord of the `stdin` command |
+ * | POST /v1/commands/{id}/cancel | CancelRequest | 202 CommandRecord (of the command that is being cancelled) |
+ *
+ * Errors are `application/problem+json` (RFC 9457) with `code` (docs/errors.md), `title`, `detail`, `status`, and
+ * `errors: [{path, message}]` for a body that breaks its schema.
+ */
+export const apiVersion = 'v1'
+
+export const NewCluster = z.strictObject({ name: Name })
+
+export const Cluster = z.object({
+  id: z.uuid(),
+  name: Name,
+  createdAt: Instant,
+  /** Enrolled instances. */
+  instances: z.int(),
+  /** Commands that have not ended. */
+  openCommands: z.int(),
+})
+export type Cluster = z.output<typeof Cluster>
+
+export const UserDataRequest = z.strictObject({
+  /** For one instance only: its name and a one-time secret are in it. Without: for any instance of the cluster, which is named by its host name. */
+  instance: z.exactOptional(Name),
+  format: z.enum(['cloud-config', 'script']).default('cloud-config'),
+  /** How long an instance may take to enrol, and to come back to the lobby, in days. */
+  validDays: z.int().min(1).max(3650).default(365),
+})
+export const UserData = z.object({ format: z.string(), userData: z.string(), expiresAt: Instant })
+
+/**
+ * `expected`: user-data was made for it. `enrolled`: its key is pinned. `silent` is an enrolled one from which three
+ * heartbeats in a row did not come.
+ */
+export const InstanceState = z.enum(['expected', 'enrolled', 'silent'])
+
+export const Instance = z.object({
+  id: z.uuid(),
+  name: Name,
+  cluster: z.string(),
+  state: InstanceState,
+  instanceUuid: z.string().nullable(),
+  enrolledAt: Instant.nullable(),
+  lastSeenAt: Instant.nullable(),
+  agentVersion: z.string().nullable(),
+  clockOffsetMs: z.number().nullable(),
+  credentialsExpireAt: Instant.nullable(),
+  openCommands: z.int(),
+  /** The newest alerts first, at most 20: refused enrolments (a second key), and what the agent reported. */
+  alerts: z.array(z.object({ at: Instant, code: z.string(), message: z.string() })),
+})
+export type Instance = z.output<typeof Instance>
+
+/** What a person may ask for; `stdin` and `credentials` have ways of their own. */
+export const RequestedOperation = z.discriminatedUnion('name', [
+  z.strictObject(execShape),
+  z.strictObject(writeShape),
+  z.strictObject(readShape),
+  z.strictObject(httpShape),
+  z.strictObject(cancelShape),
+  z.strictObject(pingShape),
+])
+
+export const NewCommand = z.strictObject({
+  operation: RequestedOperation,
+  /** How long it may run once begun, in seconds. */
+  timeoutSeconds: z.number().min(0.001).max(2_592_000).default(3600),
+  /** How long it may print nothing, in seconds. */
+  silenceSeconds: z.exactOptional(z.number().min(0.001).max(2_592_000)),
+  /** How long it may wait to be begun, in seconds. */
+  startWithinSeconds: z.number().min(0.001).max(2_592_000).default(3600),
+  graceSeconds: z.number().min(0).max(3600).default(10),
+  idempotent: z.boolean().default(false),
+  lane: z.exactOptional(z.string().min(1).max(64)),
+  /** Content stored before with POST /v1/contents, by its digest, or small content right here (at most 128 KiB). */
+  content: z.exactOptional(
+    z.union([z.strictObject({ sha256: Sha256 }), z.strictObject({ bytes: Bytes })]),
+  ),
+})
+export type NewCommand = z.output<typeof NewCommand>
+
+/**
+ * `queued`: stored here. `posted`: on the instance's command queue. `accepted`: in the agent's journal. Then one of the
+ * end states, or `lost`: no word from the agent until some time after the command's own deadline.
+ */
+export const CommandState = z.enum([
+  'queued',
+  'posted',
+  'accepted',
+  'succeeded',
+  'failed',
+  'refused',
+  'timed-out',
+  'cancelled',
+  'interrupted',
+  'expired',
+  'lost',
+])
+export type CommandState = z.output<typeof CommandState>
+
+export const CommandRecord = z.object({
+  id: z.uuid(),
+  cluster: z.string(),
+  instance: z.string(),
+  /** The operation as it was asked for, with environment values and content left out. */
+  operation: z.looseObject({ name: z.string() }),
+  state: CommandState,
+  ended: z.boolean(),
+  createdAt: Instant,
+  postedAt: Instant.nullable(),
+  acceptedAt: Instant.nullable(),
+  endedAt: Instant.nullable(),
+  startBy: Instant,
+  deadline: Instant,
+  cancelRequested: z.boolean(),
+  /** Bytes of output received so far, without a hole. */
+  outputBytes: z.int(),
+  /** False while output is missing that the result has announced. */
+  outputComplete: z.boolean(),
+  result: Result.nullable(),
+})
+export type CommandRecord = z.output<typeof CommandRecord>
+
+export const CancelRequest = z.strictObject({
+  graceSeconds: z.number().min(0).max(3600).default(10),
+})
+export const StoredContent = z.object({ sha256: Sha256, size: z.int() })
+export const OutputLine = z.object({ offset: z.int(), stream: OutputStream, bytes: Bytes })
+
+export const ControllerStatus = z.object({
+  version: z.string(),
+  queueUrl: z.string(),
+  queueReachable: z.boolean(),
+  clusters: z.int(),
+  instances: z.int(),
+  openCommands: z.int(),
+})
+
+export const Problem = z.object({
+  type: z.string(),
+  title: z.string(),
+  status: z.int(),
+  code: z.string(),
+  detail: z.string(),
+  errors: z.array(z.object({ path: z.string(), message: z.string() })).optional(),
+})

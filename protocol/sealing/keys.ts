@@ -1,0 +1,50 @@
+import { calculateJwkThumbprint, exportJWK, generateKeyPair, importJWK } from 'jose'
+import { z } from 'zod'
+import { PublicKey } from '../messages/enrolment.ts'
+
+/** A private key on Curve25519 as a JWK. Belongs in a 0600 file or an encrypted row, never in a message or a log. */
+export const PrivateKey = z.looseObject({
+  kty: z.literal('OKP'),
+  crv: z.enum(['Ed25519', 'X25519']),
+  x: z.base64url(),
+  d: z.base64url(),
+})
+export type PrivateKey = z.output<typeof PrivateKey>
+
+/** A key ready for use, with the id (RFC 7638 thumbprint of the public part) under which messages name it. */
+export interface Key {
+  id: string
+  key: CryptoKey
+}
+
+/** Makes a new key: `Ed25519` for signing, `X25519` for being sealed to. */
+export async function generatePrivateKey(curve: 'Ed25519' | 'X25519'): Promise<PrivateKey> {
+  const { privateKey } =
+    curve === 'Ed25519'
+      ? await generateKeyPair('EdDSA', { crv: 'Ed25519', extractable: true })
+      : await generateKeyPair('ECDH-ES', { crv: 'X25519', extractable: true })
+  return PrivateKey.parse(await exportJWK(privateKey))
+}
+
+/** The part that others may know. */
+export function publicPart({ kty, crv, x }: PrivateKey): PublicKey {
+  return { kty, crv, x }
+}
+
+/** Imports a public or a private key once, for many uses. */
+export async function importKey(jwk: PublicKey | PrivateKey): Promise<Key> {
+  const { kty, crv, x, d } = jwk
+  const algorithm = crv === 'Ed25519' ? 'EdDSA' : 'ECDH-ES'
+  const key = await importJWK(d === undefined ? { kty, crv, x } : { kty, crv, x, d }, algorithm)
+  if (!(key instanceof CryptoKey)) throw new TypeError('an OKP key imports as a CryptoKey')
+  return { id: await keyId(jwk), key }
+}
+
+/** The RFC 7638 thumbprint (SHA-256) of the public part. */
+export async function keyId({
+  kty,
+  crv,
+  x,
+}: Pick<PublicKey, 'kty' | 'crv' | 'x'>): Promise<string> {
+  return await calculateJwkThumbprint({ kty, crv, x })
+}
