@@ -1,7 +1,8 @@
 import fc from 'fast-check'
 import { beforeAll, describe, expect, test } from 'vitest'
+import { z } from 'zod'
 import type { Command } from '../messages/command.ts'
-import type { Hello, Welcome } from '../messages/enrolment.ts'
+import { Hello, type Welcome } from '../messages/enrolment.ts'
 import { type Envelope, readEnvelope } from './envelope.ts'
 import { generatePrivateKey, importKey, type Key, publicPart } from './keys.ts'
 import { openCommand, sealCommand } from './seal-command.ts'
@@ -9,6 +10,7 @@ import { openHello, openWelcome, sealHello, sealWelcome } from './seal-enrolment
 import { openInput, sealInput } from './seal-input.ts'
 import { openReply, type Reply, sealReply } from './seal-reply.ts'
 import { openReport, sealReport } from './seal-report.ts'
+import { sealLetter } from './signed-letter.ts'
 
 const noon = new Date('2026-11-23T12:00:00.000Z')
 const replyKey = new Uint8Array(32).fill(7)
@@ -162,14 +164,15 @@ describe('a hello', () => {
 
   test('that carries a private key is refused', async () => {
     const own = await generatePrivateKey('Ed25519')
-    const hello = await aHello(publicPart(own))
-    const signing = { agentSigning: await importKey(own), enrolment: agent.lock }
-    await expect(
-      sealHello(
-        { ...hello, signingKey: { ...hello.signingKey, ...{ d: 'secret' } } as never },
-        signing,
-      ),
-    ).rejects.toThrow()
+    const hello = z.encode(Hello, await aHello(publicPart(own)))
+    const leaky = JSON.stringify({ ...hello, signingKey: own })
+    const envelope = await sealLetter('sahara-hello', new TextEncoder().encode(leaky), {
+      signer: await importKey(own),
+      reader: agent.lock,
+    })
+    await expect(openHello(readEnvelope(envelope), agent.open)).rejects.toMatchObject({
+      code: 'ERR_MESSAGE_MALFORMED',
+    })
   })
 })
 
