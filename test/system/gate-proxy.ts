@@ -1,0 +1,96 @@
+import { once } from 'node:events'
+import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+
+/** A request on its way to the queue service, as a test may look at it. */
+export interface Passing {
+  method: string
+  /** Path and query. */
+  path: string
+  body: string
+}
+
+/** What a test does to a request. Each hook may wait: the request stands still meanwhile. */
+export interface Gate {
+  /** Before the queue sees the request. `drop` cuts the connection instead. */
+  before?: (passing: Passing) => Promise<'pass' | 'drop'>
+  /** After the queue has answered, before the client sees the answer. `drop` cuts the connection instead. */
+  after?: (passing: Passing, status: number, answer: string) => Promise<'pass' | 'drop'>
+}
+
+export interface GateProxy {
+  url: string
+  /** Replaces what is done to requests from now on. */
+  setGate: (gate: Gate) => void
+  /** All requests that have passed so far. */
+  passed: Passing[]
+  [Symbol.asyncDispose]: () => Promise<void>
+}
+
+/** Stands between one client and the queue service, so that a test can stop, cut or count each step of a command's way. */
+export async function startGateProxy(upstream: () => string): Promise<GateProxy> {
+  let gate: Gate = {}
+  const passed: Passing[] = []
+  const sockets = new Set<Socket>()
+
+  const pass = async (incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> => {
+    const chunks: Buffer[] = []
+    for await (const chunk of incoming) chunks.push(chunk)
+    const body = Buffer.concat(chunks)
+    const passing = {
+      method: incoming.method ?? '',
+      path: incoming.url ?? '',
+      body: body.toString(),
+    }
+    passed.push(passing)
+    if ((await gate.before?.(passing)) === 'drop') {
+      incoming.socket.destroy()
+      return
+    }
+    const forwarded = request(new URL(passing.path, upstream()), {
+      method: passing.method,
+      headers: incoming.headers,
+    })
+    outgoing.on('close', () => {
+      if (!outgoing.writableFinished) forwarded.destroy()
+    })
+    forwarded.end(body)
+    const [answer]: IncomingMessage[] = await once(forwarded, 'response')
+    if (answer === undefined) throw new Error('no response')
+    const answered: Buffer[] = []
+    for await (const chunk of answer) answered.push(chunk)
+    const answerBody = Buffer.concat(answered)
+    const status = answer.statusCode ?? 0
+    if ((await gate.after?.(passing, status, answerBody.toString())) === 'drop') {
+      incoming.socket.destroy()
+      return
+    }
+    outgoing.writeHead(status, answer.headers)
+    outgoing.end(answerBody)
+  }
+
+  const server = createServer((incoming, outgoing) => {
+    pass(incoming, outgoing).catch(() => incoming.socket.destroy())
+  })
+  server.keepAliveTimeout = 60_000
+  server.on('connection', (socket) => {
+    sockets.add(socket)
+    socket.on('close', () => sockets.delete(socket))
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  if (address === null || typeof address === 'string') throw new Error('no port')
+  return {
+    url: `http://127.0.0.1:${address.port}`,
+    setGate: (next) => {
+      gate = next
+    },
+    passed,
+    [Symbol.asyncDispose]: async () => {
+      for (const socket of sockets) socket.destroy()
+      server.close()
+      await once(server, 'close')
+    },
+  }
+}
