@@ -1,0 +1,139 @@
+import { isIP } from 'node:net'
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+import { z } from 'zod'
+
+const path = z.string().min(1).max(4096)
+const port = z.int().min(0).max(65_535)
+
+/** A TCP port for the API, besides its Unix socket. */
+const Listen = z
+  .strictObject({
+    host: z.string().min(1).default('127.0.0.1'),
+    /** 0: any free one. */
+    port,
+    /** A file of mode 0600 with the bearer token that every request must show; at least 32 characters. */
+    tokenFile: path,
+    /** PEM files. Needed on any address but loopback, since the token would cross the network readable. */
+    tls: z.exactOptional(z.strictObject({ certificateFile: path, keyFile: path })),
+  })
+  .refine((listen) => listen.tls !== undefined || isLoopback(listen.host), {
+    path: ['host'],
+    message: 'is not loopback, which needs `tls`: a bearer token must not cross a network readable',
+  })
+
+/** The embedded queue service, for a laptop, a test, or one machine. */
+const EmbeddedQueue = z.strictObject({
+  host: z.string().min(1).default('127.0.0.1'),
+  /** 0: any free one; then agents lose the queue when the controller is started again. */
+  port: port.default(8888),
+  /** Default: `queue.db` in the state directory. */
+  database: z.exactOptional(path),
+  /** PEM files. Needed on any address but loopback, since signed URLs are bearer secrets. */
+  tls: z.exactOptional(z.strictObject({ certificateFile: path, keyFile: path })),
+})
+
+/** Where commands go out and replies come in. */
+const Queue = z
+  .strictObject({
+    /** The queue service, such as `https://zaqar.example:8888`, without `/v2`. Default: the embedded one. */
+    url: z.exactOptional(z.url({ protocol: /^https?$/ })),
+    /** The Keystone project whose queues these are. */
+    projectId: z.string().min(1).max(256).default('sahara'),
+    /** How this controller shows its right. The embedded queue takes `token` only. */
+    auth: z.enum(['token', 'none']).default('token'),
+    /** A file of mode 0600 with the token; read again after a 401. Default for the embedded queue: one that is made. */
+    tokenFile: z.exactOptional(path),
+    /** What agents are told to reach, where it differs from `url`. */
+    advertisedUrl: z.exactOptional(z.url({ protocol: /^https?$/ })),
+    /** PEM certificates that the controller and the agents trust for it, besides the system's. */
+    certificateAuthorityFile: z.exactOptional(path),
+    /** Serve the queue from this very process. */
+    embedded: EmbeddedQueue.nullable().default(null),
+  })
+  .refine((queue) => queue.url !== undefined || queue.embedded !== null, {
+    path: ['url'],
+    message: 'is missing: name a queue service, or set `embedded`',
+  })
+  .refine((queue) => queue.auth === 'none' || queue.tokenFile !== undefined || queue.embedded, {
+    path: ['tokenFile'],
+    message: 'is missing: `auth: token` needs one',
+  })
+
+/** Every bound that the controller keeps; past it a request is refused by code, or the oldest goes. */
+const Limits = z.strictObject({
+  clusters: z.int().min(1).default(1000),
+  instancesPerCluster: z.int().min(1).default(10_000),
+  /** Commands of one instance that have not ended. */
+  openCommandsPerInstance: z.int().min(1).default(10_000),
+  /** Largest content of one command, in bytes. */
+  contentBytes: z
+    .int()
+    .min(1)
+    .default(4 * 1024 ** 3),
+  /** Output kept of one command, in bytes; what comes beyond is dropped, and its record says so. */
+  outputBytesPerCommand: z
+    .int()
+    .min(1)
+    .default(16 * 1024 ** 3),
+  /** Output of one command that waits for a hole before it to be filled, in bytes. */
+  waitingOutputBytes: z
+    .int()
+    .min(1)
+    .default(64 * 1024 ** 2),
+  alertsPerInstance: z.int().min(1).default(100),
+  /** POSTs to the queue service under way at once. */
+  postsAtOnce: z.int().min(1).max(1024).default(32),
+})
+
+/** How long what has ended is kept. Whichever bound is met first counts. */
+const Retention = z.strictObject({
+  /** Ended commands, in days. */
+  days: z.number().min(0.01).max(3650).default(30),
+  /** Output of ended commands, all together, in bytes; the oldest goes first, its record stays. */
+  outputBytes: z
+    .int()
+    .min(0)
+    .default(20 * 1024 ** 3),
+})
+
+/** All that may be said to the controller from outside. */
+export const ControllerConfig = z.strictObject({
+  /** Holds the store, its key, contents and the socket; made with mode 0700. */
+  stateDirectory: path,
+  /** The API's Unix socket, mode 0600. Default: `controller.sock` in the state directory. */
+  socketPath: z.exactOptional(path),
+  listen: z.exactOptional(Listen),
+  queue: Queue,
+  /** How long an instance's signed URLs last, in seconds; they are renewed at half of it. */
+  signedUrlLifeSeconds: z.int().min(120).max(31_536_000).default(86_400),
+  /** How long after a command's deadline the controller gives it up as `lost`, in seconds. */
+  lostMarginSeconds: z.number().min(0).max(86_400).default(60),
+  /** How often agents give a sign of life, in seconds; three missing ones in a row are `silent`. */
+  heartbeatSeconds: z.number().min(1).max(86_400).default(60),
+  limits: Limits.default(Limits.parse({})),
+  retention: Retention.default(Retention.parse({})),
+  logLevel: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
+})
+export type ControllerConfig = z.output<typeof ControllerConfig>
+
+/** `/var/lib/sahara-controller` for root, and the XDG state directory for anybody else. */
+export function defaultStateDirectory(
+  env: Readonly<Record<string, string | undefined>>,
+  isRoot: boolean,
+): string {
+  if (isRoot) return '/var/lib/sahara-controller'
+  return join(env['XDG_STATE_HOME'] ?? join(homedir(), '.local', 'state'), 'sahara-controller')
+}
+
+/** Where the API's Unix socket is. */
+export function socketPathOf(
+  config: Pick<ControllerConfig, 'stateDirectory' | 'socketPath'>,
+): string {
+  return config.socketPath ?? join(config.stateDirectory, 'controller.sock')
+}
+
+function isLoopback(host: string): boolean {
+  if (host === 'localhost') return true
+  return isIP(host) === 4 ? host.startsWith('127.') : host === '::1'
+}
