@@ -1,0 +1,35 @@
+import type { World } from '../world.ts'
+
+/**
+ * Runs `run` under a signal that aborts when the caller's does, or after `limitMs` with the error that
+ * `onTimeout` makes. Rejects with that abort's reason, whatever `run` made of it.
+ */
+export async function withDeadline<T>(
+  run: (signal: AbortSignal) => Promise<T>,
+  {
+    limitMs,
+    signal: outer,
+    onTimeout,
+  }: { limitMs: number; signal: AbortSignal | undefined; onTimeout: () => Error },
+  world: Pick<World, 'sleep'>,
+): Promise<T> {
+  outer?.throwIfAborted()
+  const inner = new AbortController()
+  const timer = new AbortController()
+  const passOn = () => inner.abort(outer?.reason)
+  // Not AbortSignal.any: an agent's one signal lives for months, and must not collect dependants.
+  outer?.addEventListener('abort', passOn, { once: true })
+  world.sleep(limitMs, timer.signal).then(
+    () => inner.abort(onTimeout()),
+    () => undefined,
+  )
+  try {
+    return await run(inner.signal)
+  } catch (error) {
+    inner.signal.throwIfAborted()
+    throw error
+  } finally {
+    timer.abort()
+    outer?.removeEventListener('abort', passOn)
+  }
+}
