@@ -2,7 +2,7 @@ import type { Dispatcher } from 'undici'
 import type { z } from 'zod'
 import type { World } from '../world.ts'
 import { type Auth, authorize, type Credentials } from './authorize.ts'
-import { NotFoundError, QueueUnreachableError } from './errors.ts'
+import { BadRequestError, NotFoundError, QueueUnreachableError } from './errors.ts'
 import { explainConnectionFailure } from './explain-connection-failure.ts'
 import { explainRefusal } from './explain-refusal.ts'
 import { parseReply } from './parse-reply.ts'
@@ -119,7 +119,8 @@ async function sendOnce(
   settings: TransportSettings,
   world: World,
 ): Promise<Reply> {
-  const { action, waitSeconds = 0 } = call
+  const { action } = call
+  const waitSeconds = requireWait(call)
   const limitMs = settings.requestTimeoutMs + waitSeconds * 1000
   const onTimeout = () =>
     new QueueUnreachableError(action, 'timeout', `no whole answer within ${limitMs} ms`)
@@ -165,6 +166,11 @@ function writeRequest(
     headersTimeout: 0,
     bodyTimeout: 0,
   }
+}
+
+function requireWait({ action, waitSeconds = 0 }: Call): number {
+  if (Number.isSafeInteger(waitSeconds) && waitSeconds >= 0) return waitSeconds
+  throw new BadRequestError(action, `waitSeconds is a whole number from 0, not ${waitSeconds}`)
 }
 
 function isPastDeadline({ deadlineMs }: ClaimRef, { receivedAtMs }: Reply): boolean {
