@@ -1,0 +1,33 @@
+import { accessSync, constants, statSync } from 'node:fs'
+import { resolve } from 'node:path'
+
+export type ProgramVerdict =
+  | { found: true; path: string }
+  | { found: false; reason: 'no-such-program' | 'not-executable' }
+
+/** Finds a program as a shell does: a name with a slash from `directory`, any other along `searchPath`. */
+export function findProgram(name: string, searchPath: string, directory: string): ProgramVerdict {
+  const candidates = name.includes('/')
+    ? [resolve(directory, name)]
+    : searchPath.split(':').map((folder) => resolve(directory, folder, name))
+  let sawFile = name.endsWith('/')
+  for (const path of name === '' ? [] : candidates) {
+    if (!isFile(path)) continue
+    if (isExecutable(path)) return { found: true, path }
+    sawFile = true
+  }
+  return { found: false, reason: sawFile ? 'not-executable' : 'no-such-program' }
+}
+
+function isFile(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isFile() ?? false
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
+}

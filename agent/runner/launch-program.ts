@@ -1,0 +1,334 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import {
+  chmodSync,
+  chownSync,
+  closeSync,
+  constants,
+  copyFileSync,
+  openSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
+import { Socket } from 'node:net'
+import { join, resolve } from 'node:path'
+import { errnoOf } from './command-record.ts'
+import type { CommandSpec } from './command-spec.ts'
+import type { ControlGroup } from './control-group.ts'
+import { findProgram } from './find-program.ts'
+import { findUser, type User } from './find-user.ts'
+import type { Pipe, PipePool } from './pipe-pool.ts'
+
+/** A program that runs, with our ends of its pipes. */
+export interface Launched {
+  ok: true
+  child: ChildProcess
+  pid: number
+  stdout: Socket
+  /** Null on a terminal, where both are one. */
+  stderr: Socket | null
+  /** Null unless standard input is fed from outside. */
+  stdin: Socket | null
+  /** Whether the user could not enter the directory; known when the program has ended. */
+  couldNotEnter: () => boolean
+}
+
+export interface NotLaunched {
+  ok: false
+  reason: string
+  message: string
+  /** As a shell would give it. */
+  exitCode?: number
+}
+
+/** Starts a command's program in a session of its own, as its user, in its directory, with a clean environment. */
+export async function launchProgram(
+  spec: CommandSpec,
+  pipes: PipePool,
+  group: ControlGroup | undefined,
+): Promise<Launched | NotLaunched> {
+  const verdict = await findUser(spec.user)
+  if (!verdict.found) return { ok: false, reason: verdict.reason, message: verdict.message }
+  const { user, isCurrent } = verdict
+  const cwd = findDirectory(spec, user)
+  if (!isDirectory(cwd)) return noSuchDirectory(cwd)
+
+  const env = buildEnvironment(spec, user)
+  const program = findProgram(programOf(spec), env['PATH'] ?? '', cwd)
+  if (!program.found) return noProgram(programOf(spec), program.reason)
+  if (spec.pty && !findProgram('script', standardPath, '/').found) return noTerminal
+  if (!isCurrent && !findProgram('setpriv', standardPath, '/').found) return noSetpriv
+
+  const open: number[] = []
+  try {
+    const script = openScript(spec, isCurrent ? null : user)
+    if (script !== null) open.push(script)
+    const argv = buildArgv({ spec, user, isCurrent, cwd, env, path: program.path, group })
+    const stdio = await openStandardStreams(spec, user, pipes, open)
+    return await start(argv, { cwd: isCurrent ? cwd : '/', env, stdio, script, isCurrent })
+  } catch (error) {
+    return explainSpawnError(error, programOf(spec))
+  } finally {
+    for (const file of open) closeSync(file)
+  }
+}
+
+const standardPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
+
+/** The clean environment of operations.ts, then what the command adds. */
+export function buildEnvironment(
+  spec: Pick<CommandSpec, 'id' | 'env'>,
+  user: User,
+): Record<string, string> {
+  return {
+    PATH: standardPath,
+    HOME: user.home,
+    USER: user.name,
+    LOGNAME: user.name,
+    SHELL: user.shell,
+    LANG: 'C.UTF-8',
+    ...spec.env,
+    SAHARA_COMMAND_ID: spec.id,
+  }
+}
+
+/** What is asked for; else the user's home, or / where there is none (as sshd does it). */
+function findDirectory(spec: CommandSpec, user: User): string {
+  if (spec.cwd !== null) return resolve(user.home, spec.cwd)
+  return isDirectory(user.home) ? user.home : '/'
+}
+
+interface ArgvParts {
+  spec: CommandSpec
+  user: User
+  isCurrent: boolean
+  cwd: string
+  env: Record<string, string>
+  /** Where the program was found. */
+  path: string
+  group: ControlGroup | undefined
+}
+
+/** Words before the program's own, from the outside in: join the cgroup, become the user, enter the directory. */
+function buildArgv({ spec, user, isCurrent, cwd, env, path, group }: ArgvParts): string[] {
+  let argv = programArgv(spec, isCurrent)
+  // A name that begins with a dash would be taken for an option on the way.
+  if (argv[0]?.startsWith('-')) argv = [path, ...argv.slice(1)]
+  if (spec.pty) argv = onTerminal(argv, env)
+  if (!isCurrent) argv = asUser(user, cwd, argv)
+  return group === undefined ? argv : ['/bin/sh', '-c', joinGroup, group.joinPath, ...argv]
+}
+
+/** A cgroup that cannot be joined is not missed: the tree is then found by the other signs. */
+const joinGroup = '{ echo 0 > "$0"; } 2>/dev/null; exec "$@"'
+
+/**
+ * The directory is entered by the user, not by root on the user's behalf, who could enter where the user cannot.
+ * Node's own `uid` option is of no use: it keeps root's supplementary groups.
+ */
+function asUser(user: User, cwd: string, argv: string[]): string[] {
+  const enter = 'cd -- "$0" 2>/dev/null || { echo no >&4; exit 1; }; exec "$@" 4>&-'
+  return [...becomeUser(user), '/bin/sh', '-c', enter, cwd, ...argv]
+}
+
+/** The words that make the program after them run with a user's rights, and no others. */
+export function becomeUser(user: User): string[] {
+  const setpriv = findProgram('setpriv', standardPath, '/')
+  const path = setpriv.found ? setpriv.path : 'setpriv'
+  return [path, `--reuid=${user.uid}`, `--regid=${user.gid}`, '--init-groups', '--']
+}
+
+/**
+ * `script` (util-linux) makes the terminal, gives the exit code on, and turns the end of standard input into ^D. It
+ * runs its words through $SHELL, which may be `nologin`. A signal comes out as 128 + number, as in a shell.
+ */
+function onTerminal(argv: string[], env: Record<string, string>): string[] {
+  const line = [
+    'stty rows 24 cols 80 2>/dev/null',
+    `export SHELL=${quote(env['SHELL'] ?? '/bin/sh')}`,
+    `exec ${argv.map(quote).join(' ')}`,
+  ].join('; ')
+  const script = findProgram('script', standardPath, '/')
+  const path = script.found ? script.path : 'script'
+  return ['/usr/bin/env', 'SHELL=/bin/sh', path, '-qefc', line, '/dev/null']
+}
+
+function quote(word: string): string {
+  return `'${word.replaceAll("'", `'\\''`)}'`
+}
+
+function programOf(spec: CommandSpec): string {
+  return (spec.run.kind === 'argv' ? spec.run.argv[0] : spec.run.interpreter[0]) ?? ''
+}
+
+function programArgv(spec: CommandSpec, isCurrent: boolean): string[] {
+  if (spec.run.kind === 'argv') return spec.run.argv
+  return [...spec.run.interpreter, isCurrent ? scriptPath(spec) : '/dev/fd/3']
+}
+
+function scriptPath(spec: CommandSpec): string {
+  return join(spec.directory, 'script')
+}
+
+/**
+ * Lays the script down. Another user cannot enter the command's directory, and need not: the file is the user's own
+ * and is reached through a descriptor that root opened, as /dev/fd/3.
+ */
+function openScript(spec: CommandSpec, user: User | null): number | null {
+  if (spec.run.kind === 'argv') return null
+  const path = scriptPath(spec)
+  rmSync(path, { force: true })
+  if (spec.run.kind === 'script') writeFileSync(path, spec.run.text, { mode: 0o600, flag: 'wx' })
+  else copyFileSync(spec.run.path, path, constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL)
+  chmodSync(path, 0o500)
+  if (user === null) return null
+  chownSync(path, user.uid, user.gid)
+  return openSync(path, 'r')
+}
+
+interface StandardStreams {
+  stdin: Pipe | { childs: number }
+  stdout: Pipe
+  stderr: Pipe | null
+}
+
+/** Every descriptor that only the child is to keep is added to `open`. */
+async function openStandardStreams(
+  spec: CommandSpec,
+  user: User,
+  pipes: PipePool,
+  open: number[],
+): Promise<StandardStreams> {
+  const ours: number[] = []
+  const opened = (pipe: Pipe): Pipe => {
+    open.push(pipe.childs)
+    ours.push(pipe.ours)
+    return pipe
+  }
+  try {
+    const stdout = opened(await pipes.toRead(user.uid))
+    const stderr = spec.pty ? null : opened(await pipes.toRead(user.uid))
+    if (spec.stdin.kind === 'open') {
+      return { stdin: opened(await pipes.toWrite(user.uid)), stdout, stderr }
+    }
+    const stdin = openSync(spec.stdin.kind === 'file' ? spec.stdin.path : '/dev/null', 'r')
+    open.push(stdin)
+    return { stdin: { childs: stdin }, stdout, stderr }
+  } catch (error) {
+    for (const file of ours) closeSync(file)
+    throw error
+  }
+}
+
+interface StartOptions {
+  cwd: string
+  env: Record<string, string>
+  stdio: StandardStreams
+  script: number | null
+  isCurrent: boolean
+}
+
+async function start(argv: string[], options: StartOptions): Promise<Launched> {
+  const { stdin, stdout, stderr } = options.stdio
+  const ours = [
+    new Socket({ fd: stdout.ours, readable: true, writable: false }),
+    ...(stderr ? [new Socket({ fd: stderr.ours, readable: true, writable: false })] : []),
+    ...('ours' in stdin ? [new Socket({ fd: stdin.ours, readable: false, writable: true })] : []),
+  ]
+  try {
+    const child = spawn(argv[0] ?? '', argv.slice(1), {
+      cwd: options.cwd,
+      env: options.env,
+      detached: true,
+      stdio: [
+        stdin.childs,
+        stdout.childs,
+        (stderr ?? stdout).childs,
+        options.script ?? 'ignore',
+        options.isCurrent ? 'ignore' : 'pipe',
+      ],
+    })
+    await spawned(child)
+    let couldNotEnter = false
+    child.stdio[4]
+      ?.on('error', () => {})
+      .on('data', () => {
+        couldNotEnter = true
+      })
+    return {
+      ok: true,
+      child,
+      pid: child.pid ?? 0,
+      stdout: ours[0] ?? new Socket(),
+      stderr: stderr ? (ours[1] ?? null) : null,
+      stdin: 'ours' in stdin ? (ours.at(-1) ?? null) : null,
+      couldNotEnter: () => couldNotEnter,
+    }
+  } catch (error) {
+    for (const socket of ours) socket.destroy()
+    throw error
+  }
+}
+
+/** Node tells of a program that cannot be executed by an event. */
+function spawned(child: ChildProcess): Promise<void> {
+  const { promise, resolve: settle, reject } = Promise.withResolvers<void>()
+  child.once('spawn', settle)
+  child.once('error', reject)
+  return promise
+}
+
+function isDirectory(path: string): boolean {
+  try {
+    return statSync(path).isDirectory()
+  } catch {
+    return false
+  }
+}
+
+export function noSuchDirectory(path: string): NotLaunched {
+  const message = `"${path}" is not a directory that can be entered; make it, or name another`
+  return { ok: false, reason: 'no-such-directory', message }
+}
+
+function noProgram(name: string, reason: 'no-such-program' | 'not-executable'): NotLaunched {
+  return reason === 'no-such-program'
+    ? {
+        ok: false,
+        reason,
+        message: `"${name}" was not found; install it or check PATH`,
+        exitCode: 127,
+      }
+    : { ok: false, reason, message: `"${name}" may not be executed; check its mode`, exitCode: 126 }
+}
+
+const noTerminal: NotLaunched = {
+  ok: false,
+  reason: 'no-pty',
+  message:
+    'a terminal needs the program "script" of util-linux; install it, or ask for no terminal',
+}
+
+const noSetpriv: NotLaunched = {
+  ok: false,
+  reason: 'no-setpriv',
+  message: 'another user needs the program "setpriv" of util-linux; install it, or name no user',
+}
+
+function explainSpawnError(error: unknown, program: string): NotLaunched {
+  const code = errnoOf(error) ?? 'unknown error'
+  switch (code) {
+    case 'ENOENT':
+      return noProgram(program, 'no-such-program')
+    case 'EACCES':
+    case 'ENOEXEC':
+      return noProgram(program, 'not-executable')
+    case 'ENOSPC':
+    case 'EDQUOT':
+      return { ok: false, reason: 'no-space', message: 'the disk is full; free some space' }
+    case 'ERR_INVALID_ARG_VALUE':
+      return { ok: false, reason: 'operation-malformed', message: 'a NUL byte stands in a word' }
+    default:
+      return { ok: false, reason: 'spawn-failed', message: `"${program}" was not started: ${code}` }
+  }
+}

@@ -1,0 +1,60 @@
+import { chmodSync, rmSync } from 'node:fs'
+import { createServer, type Server } from 'node:net'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { realWorld } from '../../protocol/real-world.ts'
+import { findControlGroupHome } from './control-group.ts'
+import { exitWhenIdle } from './idle-exit.ts'
+import { keepGroups } from './left-groups.ts'
+import { createPipePool } from './pipe-pool.ts'
+import { takeRunnerLock } from './runner-lock.ts'
+import { createAgentService } from './serve-agents.ts'
+
+/**
+ * The runner: one process per agent that begins commands, reads what they print, watches their time and records their
+ * end, and that outlives the agent. `node agent/runner/main.ts --state DIRECTORY [--idle-ms N]`; the agent starts it.
+ */
+const { values } = parseArgs({
+  options: { state: { type: 'string' }, 'idle-ms': { type: 'string', default: '60000' } },
+})
+const state = values.state ?? process.cwd()
+const world = realWorld()
+
+// Commands inherit it; what the runner writes for itself names its mode.
+process.umask(0o022)
+using lock = takeRunnerLock(join(state, 'runner.lock'))
+if (lock !== null) {
+  const groups = keepGroups()
+  const service = createAgentService(
+    {
+      world,
+      pipes: await createPipePool(join(state, 'runner-pipes')),
+      groupHome: findControlGroupHome(),
+      leaveGroup: groups.keep,
+    },
+    () => idle.check(),
+  )
+  const server = createServer((socket) => service.serve(socket))
+  const idle = exitWhenIdle(service, Number(values['idle-ms']), world)
+  // A machine that shuts down, or a person: commands are finished first.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, idle.hurry)
+  await listen(server, join(state, 'runner.sock'))
+  process.stdout.write('ready\n')
+  idle.check()
+  await idle.reached
+  server.close()
+  service.close()
+  groups.removeEmpty()
+}
+
+/** We hold the lock, so a socket that is there belongs to nobody. */
+async function listen(listener: Server, path: string): Promise<void> {
+  rmSync(path, { force: true })
+  const { promise, resolve, reject } = Promise.withResolvers<void>()
+  listener.once('error', reject)
+  const umask = process.umask(0o177)
+  listener.listen(path, resolve)
+  await promise
+  process.umask(umask)
+  chmodSync(path, 0o600)
+}

@@ -1,0 +1,136 @@
+import type { World } from '../../protocol/world.ts'
+import type { Resumption, RunningCommand } from '../operations/operation.ts'
+import { readRecord } from './command-record.ts'
+import type { CommandSpec } from './command-spec.ts'
+import { checkOutput, endLeftovers } from './interrupted-command.ts'
+import { createOutputView, type OutputView } from './output-view.ts'
+import { createRunnerConnection } from './runner-connection.ts'
+import type { RunnerMessage } from './runner-protocol.ts'
+import { defaultIdleMs } from './start-runner.ts'
+
+/** Begins commands in the runner, and finds those again that an earlier agent began. Starts a runner when it needs one. */
+export interface RunnerClient extends AsyncDisposable {
+  /**
+   * Begins a command; `spec.directory` exists.
+   *
+   * @throws {RunnerUnreachableError} it was not begun: no runner can be started.
+   */
+  begin: (spec: CommandSpec) => Promise<RunningCommand>
+  /** Finds out what became of a command that was begun, or was about to be. */
+  resume: (id: string, directory: string) => Promise<Resumption>
+}
+
+export interface RunnerClientOptions {
+  /** Absolute; holds the runner's socket. */
+  stateDirectory: string
+  /** How long a runner stays without commands and agents. */
+  idleMs?: number
+}
+
+interface Watched {
+  id: string
+  directory: string
+  view: OutputView
+}
+
+/** How often it is looked whether a runner that does not answer still lives, in milliseconds. */
+const lookAgainMs = 1000
+
+export function createRunnerClient(options: RunnerClientOptions, world: World): RunnerClient {
+  const watched = new Map<string, Watched>()
+  const closing = new AbortController()
+
+  const connection = createRunnerConnection({
+    stateDirectory: options.stateDirectory,
+    idleMs: options.idleMs ?? defaultIdleMs,
+    onMessage: (message) => hear(message),
+    onClosed: () => {
+      for (const each of watched.values()) findAgain(each).catch(() => {})
+    },
+  })
+
+  const hear = (message: RunnerMessage) => {
+    if (message.kind !== 'output' && message.kind !== 'ended') return
+    const view = watched.get(message.id)?.view
+    if (message.kind === 'output') view?.grow(message.written)
+    else view?.end(message.result)
+  }
+
+  const watch = (id: string, directory: string): Watched => {
+    const each = { id, directory, view: createOutputView(directory) }
+    watched.set(id, each)
+    void each.view.ended.then(() => watched.delete(id))
+    return each
+  }
+
+  /** Connects to the runner that has the command, if one has; else settles what became of it. */
+  const findAgain = async (
+    each: Watched,
+  ): Promise<'running-or-ended' | 'never-begun' | 'interrupted'> => {
+    const { id, directory, view } = each
+    for (;;) {
+      closing.signal.throwIfAborted()
+      const care = await connection.askIfThere({ kind: 'attach', id })
+      if (care?.kind === 'care' && care.inCare) {
+        view.grow(care.written)
+        return 'running-or-ended'
+      }
+      const record = await readRecord(directory)
+      if (record.kind === 'never-begun') return 'never-begun'
+      if (record.kind === 'ended') {
+        view.end(await checkOutput(directory, record.result))
+        return 'running-or-ended'
+      }
+      if (care !== null || !record.keeperAlive) {
+        view.end(await endLeftovers(id, directory, record.startedAt, world))
+        return 'interrupted'
+      }
+      await world.sleep(lookAgainMs, closing.signal)
+    }
+  }
+
+  const toRunning = ({ id, view }: Watched): RunningCommand => ({
+    output: view.output,
+    ended: view.ended,
+    discardOutput: async (below) => {
+      await view.discardOutput(below)
+      if (!view.hasEnded()) await connection.askIfThere({ kind: 'discarded', id, below })
+    },
+    cancel: async (graceSeconds) => {
+      if (view.hasEnded()) return
+      await connection.askIfThere({ kind: 'cancel', id, graceMs: graceSeconds * 1000 })
+    },
+    feedStdin: async (offset, bytes, end) => {
+      const ended = { taken: false, reason: 'ended', nextOffset: offset } as const
+      if (view.hasEnded()) return ended
+      const question = { kind: 'stdin', id, offset, bytes: Uint8Array.from(bytes), end } as const
+      const answer = await connection.askIfThere(question)
+      return answer?.kind === 'verdict' ? answer.verdict : ended
+    },
+  })
+
+  return {
+    begin: async (spec) => {
+      const each = watch(spec.id, spec.directory)
+      try {
+        const care = await connection.ask({ kind: 'begin', spec })
+        if (care.kind === 'care' && !care.inCare) await findAgain(each)
+      } catch (error) {
+        watched.delete(spec.id)
+        throw error
+      }
+      return toRunning(each)
+    },
+    resume: async (id, directory) => {
+      const each = watch(id, directory)
+      const kind = await findAgain(each)
+      if (kind !== 'never-begun') return { kind, running: toRunning(each) }
+      watched.delete(id)
+      return { kind }
+    },
+    [Symbol.asyncDispose]: async () => {
+      closing.abort()
+      await connection.close()
+    },
+  }
+}
