@@ -6,6 +6,7 @@ export type ErrorCode = (typeof errorCodes)[number]
 
 /** The same codes as values, in alphabetical order. */
 export const errorCodes = [
+  'ERR_AGENT_NOT_RUNNING',
   'ERR_API_UNAUTHORIZED',
   'ERR_BODY_TOO_LARGE',
   'ERR_CANNOT_LISTEN',
@@ -23,6 +24,8 @@ export const errorCodes = [
   'ERR_INSTANCE_NOT_ENROLLED',
   'ERR_INSTANCE_NOT_FOUND',
   'ERR_INTERNAL',
+  'ERR_JOURNAL_UNUSABLE',
+  'ERR_JOURNAL_WRITE',
   'ERR_LIMIT_REACHED',
   'ERR_LOCAL_FILE',
   'ERR_MESSAGE_MALFORMED',
@@ -44,6 +47,7 @@ export const errorCodes = [
   'ERR_SIGNED_URL_EXPIRED',
   'ERR_SIGNED_URL_REFUSED',
   'ERR_SPOOL_BROKEN',
+  'ERR_STATE_FILE_INVALID',
   'ERR_STATE_LOCKED',
   'ERR_STORE_UNUSABLE',
   'ERR_STORE_WRITE',

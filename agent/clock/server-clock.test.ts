@@ -1,0 +1,67 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { fakeWorld } from '../../test/fake-world.ts'
+import { createServerClock, narrowBounds, type OffsetBounds } from './server-clock.ts'
+
+describe('the clock of the queue service', () => {
+  test('is the guest’s own before the first answer', () => {
+    const world = fakeWorld()
+    expect(createServerClock(world).now()).toEqual(world.now())
+    expect(createServerClock(world).offsetMs()).toBe(0)
+  })
+
+  test('stays right when the guest’s clock is a day wrong, or jumps', () => {
+    const world = fakeWorld(new Date('2030-01-02T00:00:00Z'))
+    const clock = createServerClock(world)
+    clock.learn(new Date('2030-01-01T00:00:00Z'))
+    expect(Math.abs(clock.now().getTime() - Date.parse('2030-01-01T00:00:00Z'))).toBeLessThan(1000)
+    const before = clock.now()
+    world.setNow(new Date('2020-01-01T00:00:00Z'))
+    expect(clock.now()).toEqual(before)
+    expect(clock.offsetMs()).toBeLessThan(-3 * 365 * 86_400_000)
+  })
+
+  test('is followed when it is set to another time', () => {
+    const clock = createServerClock(fakeWorld())
+    clock.learn(new Date('2030-01-01T00:00:00Z'))
+    clock.learn(new Date('2029-06-01T00:00:00Z'))
+    expect(Math.abs(clock.now().getTime() - Date.parse('2029-06-01T00:00:00Z'))).toBeLessThan(1000)
+  })
+
+  test('lies within the bounds after any number of answers that came in time', () => {
+    const answers = fc.array(
+      fc.record({
+        atMs: fc.double({ min: 0, max: 1e7, noNaN: true }),
+        travelMs: fc.double({ min: 0, max: 500, noNaN: true }),
+      }),
+      { minLength: 1 },
+    )
+    fc.assert(
+      fc.property(fc.integer({ min: 1e12, max: 2e12 }), answers, (offsetMs, samples) => {
+        let bounds: OffsetBounds | undefined
+        for (const { atMs, travelMs } of samples.toSorted((a, b) => a.atMs - b.atMs)) {
+          const serverMs = Math.floor((offsetMs + atMs - travelMs) / 1000) * 1000
+          bounds = narrowBounds(bounds, new Date(serverMs), atMs)
+        }
+        expect(bounds?.lowMs).toBeLessThanOrEqual(offsetMs + 1)
+        expect(bounds?.highMs).toBeGreaterThanOrEqual(offsetMs - 1)
+      }),
+    )
+  })
+
+  test('wakes a sleeper at its moment, also beyond what one timer can wait', async () => {
+    const world = fakeWorld()
+    const clock = createServerClock(world)
+    let isAwake = false
+    const { signal } = new AbortController()
+    const sleeping = clock.sleepUntil(new Date(world.now().getTime() + 30 * 86_400_000), signal)
+    const noticed = sleeping.then(() => {
+      isAwake = true
+    })
+    await world.untilSleeping()
+    await world.advance(29 * 86_400_000)
+    expect(isAwake).toBe(false)
+    await world.advance(86_400_000)
+    await noticed
+  })
+})

@@ -1,0 +1,75 @@
+import type { World } from '../../protocol/world.ts'
+
+/** The queue service's clock, as far as its answers tell. Used for deadlines only: a guest's own clock may be wrong. */
+export interface ServerClock {
+  /** The server's time; the guest's own before the first answer. */
+  now: () => Date
+  /** Learns from the `Date` of an answer that has just come, which tells whole seconds. */
+  learn: (serverTime: Date) => void
+  /** Guest clock minus server clock, in milliseconds; 0 before the first answer. */
+  offsetMs: () => number
+  /** Resolves at a moment of the server's clock, at once when it has passed; rejects when `signal` is aborted. */
+  sleepUntil: (moment: Date, signal: AbortSignal) => Promise<void>
+}
+
+/**
+ * What is known: the server's clock minus our monotonic one lies between `lowMs` and `highMs`. The monotonic clock is the
+ * base because the guest's wall clock may jump.
+ */
+export interface OffsetBounds {
+  lowMs: number
+  highMs: number
+  /** When this was known, by the monotonic clock. */
+  atMs: number
+}
+
+/** How long an answer may have been under way, at most, in milliseconds; a longer way only makes the clock late by as much. */
+const travelMs = 500
+/** How far two clocks may drift apart, in milliseconds per millisecond: 200 parts in a million. */
+const driftRate = 0.0002
+/** Timers of Node end at 2^31 milliseconds, and what we know of the server's clock changes. */
+const longestSleepMs = 3_600_000
+
+/** A server clock over the world's clocks. */
+export function createServerClock(
+  world: Pick<World, 'now' | 'monotonicMs' | 'sleep'>,
+): ServerClock {
+  let bounds: OffsetBounds | undefined
+  const now = () =>
+    bounds ? new Date(world.monotonicMs() + (bounds.lowMs + bounds.highMs) / 2) : world.now()
+  return {
+    now,
+    learn: (serverTime) => {
+      bounds = narrowBounds(bounds, serverTime, world.monotonicMs())
+    },
+    offsetMs: () => (bounds ? world.now().getTime() - now().getTime() : 0),
+    sleepUntil: async (moment, signal) => {
+      for (let left = leftMs(moment, now()); left > 0; left = leftMs(moment, now())) {
+        await world.sleep(Math.min(left, longestSleepMs), signal)
+      }
+      signal.throwIfAborted()
+    },
+  }
+}
+
+/**
+ * Narrows what is known by one more answer. `Date` is cut to whole seconds, so that many answers together tell more than
+ * one. When they contradict each other, a clock has jumped (or the guest was suspended), and only the newest counts. Pure.
+ */
+export function narrowBounds(
+  known: OffsetBounds | undefined,
+  serverTime: Date,
+  atMs: number,
+): OffsetBounds {
+  const lowMs = serverTime.getTime() - atMs
+  const fresh = { lowMs, highMs: lowMs + 999 + travelMs, atMs }
+  if (!known) return fresh
+  const drift = Math.max(0, atMs - known.atMs) * driftRate
+  const low = Math.max(fresh.lowMs, known.lowMs - drift)
+  const high = Math.min(fresh.highMs, known.highMs + drift)
+  return low <= high ? { lowMs: low, highMs: high, atMs } : fresh
+}
+
+function leftMs(moment: Date, now: Date): number {
+  return Math.ceil(moment.getTime() - now.getTime())
+}

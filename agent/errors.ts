@@ -1,0 +1,26 @@
+import { SaharaAgentError } from '../protocol/errors.ts'
+
+/** Another agent holds this state directory; two would run each command twice. */
+export class StateLockedError extends SaharaAgentError {
+  readonly code = 'ERR_STATE_LOCKED'
+}
+
+/** The journal cannot be opened: damaged, of a newer version, or not ours to write. Nothing may run without it. */
+export class JournalUnusableError extends SaharaAgentError {
+  readonly code = 'ERR_JOURNAL_UNUSABLE'
+}
+
+/** The journal did not take a change (a full or failing disk); nothing of that change is kept. */
+export class JournalWriteError extends SaharaAgentError {
+  readonly code = 'ERR_JOURNAL_WRITE'
+}
+
+/** A file of the agent's own (identity, credentials) is not what it wrote. The message names the file. */
+export class StateFileInvalidError extends SaharaAgentError {
+  readonly code = 'ERR_STATE_FILE_INVALID'
+}
+
+/** No agent answers on the state directory's socket. */
+export class AgentNotRunningError extends SaharaAgentError {
+  readonly code = 'ERR_AGENT_NOT_RUNNING'
+}

@@ -1,0 +1,70 @@
+import type { DatabaseSync } from 'node:sqlite'
+import { JournalWriteError } from '../errors.ts'
+
+/** Writes to the journal; those of the same moment share one transaction, and so one flush. */
+export interface CommitGroup {
+  /**
+   * Runs `change` in the next transaction; resolves when the disk has it.
+   *
+   * @throws {JournalWriteError} nothing of this change was kept.
+   */
+  write: (change: () => void) => Promise<void>
+  /** Commits what still waits. */
+  flush: () => void
+}
+
+interface Waiting {
+  change: () => void
+  resolve: () => void
+  reject: (error: Error) => void
+}
+
+/** @param before runs at the beginning of each transaction: for what may wait for the next one. */
+export function groupCommits(database: DatabaseSync, before: () => void): CommitGroup {
+  let waiting: Waiting[] = []
+
+  const flush = () => {
+    const group = waiting
+    waiting = []
+    if (group.length === 0) return
+    const error = commit(group)
+    if (error === undefined) {
+      for (const { resolve } of group) resolve()
+    } else if (group.length === 1) {
+      for (const { reject } of group) reject(error)
+    } else {
+      // One that cannot be written must not take the others with it.
+      for (const one of group) settle(one)
+    }
+  }
+  const settle = (one: Waiting) => {
+    const error = commit([one])
+    if (error === undefined) one.resolve()
+    else one.reject(error)
+  }
+  const commit = (group: readonly Waiting[]): JournalWriteError | undefined => {
+    try {
+      database.exec('BEGIN IMMEDIATE')
+      before()
+      for (const { change } of group) change()
+      database.exec('COMMIT')
+      return undefined
+    } catch (cause) {
+      if (database.isOpen && database.isTransaction) database.exec('ROLLBACK')
+      const why = cause instanceof Error ? cause.message : String(cause)
+      return new JournalWriteError(`the journal took no change: ${why}; make room on its disk`, {
+        cause,
+      })
+    }
+  }
+
+  return {
+    flush,
+    write: async (change) => {
+      const { promise, resolve, reject } = Promise.withResolvers<void>()
+      waiting.push({ change, resolve, reject })
+      if (waiting.length === 1) setImmediate(flush)
+      await promise
+    },
+  }
+}

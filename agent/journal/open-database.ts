@@ -1,0 +1,78 @@
+import { closeSync, openSync } from 'node:fs'
+import { DatabaseSync } from 'node:sqlite'
+import { JournalUnusableError, StateLockedError } from '../errors.ts'
+import { migrations } from './migrations.ts'
+
+/**
+ * Opens the journal's database and locks it until it is closed, or the process dies: SQLite's lock is the kernel's, so that
+ * a killed agent leaves none behind. This lock is what keeps a second agent off the state directory.
+ *
+ * @throws {StateLockedError} another agent holds it.
+ * @throws {JournalUnusableError} it is damaged, or of a newer version.
+ */
+export function openDatabase(path: string, { limitBytes }: { limitBytes: number }): DatabaseSync {
+  const database = tryToOpen(path)
+  try {
+    prepare(database, limitBytes)
+    migrate(database, path)
+    return database
+  } catch (error) {
+    database.close()
+    throw explainFailure(error, path)
+  }
+}
+
+function tryToOpen(path: string): DatabaseSync {
+  try {
+    // SQLite would make the file readable for others; its -wal takes the mode from it.
+    closeSync(openSync(path, 'a', 0o600))
+    return new DatabaseSync(path)
+  } catch (error) {
+    throw explainFailure(error, path)
+  }
+}
+
+function prepare(database: DatabaseSync, limitBytes: number): void {
+  database.exec('PRAGMA locking_mode = EXCLUSIVE')
+  database.exec('PRAGMA auto_vacuum = INCREMENTAL')
+  database.exec('PRAGMA journal_mode = WAL')
+  // FULL: a commit has returned only when the disk has it. Acknowledging rests on this.
+  database.exec('PRAGMA synchronous = FULL')
+  database.exec('PRAGMA journal_size_limit = 8388608')
+  const pageBytes = Number(database.prepare('PRAGMA page_size').get()?.['page_size'] ?? 4096)
+  database.exec(`PRAGMA max_page_count = ${Math.ceil(limitBytes / pageBytes)}`)
+  // A write takes the exclusive lock, which this locking mode then keeps.
+  database.exec('BEGIN IMMEDIATE; COMMIT')
+}
+
+function migrate(database: DatabaseSync, path: string): void {
+  const version = Number(database.prepare('PRAGMA user_version').get()?.['user_version'] ?? 0)
+  if (version > migrations.length) {
+    throw new JournalUnusableError(
+      `the journal ${path} is of version ${version}, this agent knows up to ${migrations.length}; upgrade the agent`,
+    )
+  }
+  for (const [index, step] of migrations.entries()) {
+    if (index < version) continue
+    database.exec(`BEGIN IMMEDIATE; ${step}; PRAGMA user_version = ${index + 1}; COMMIT`)
+  }
+}
+
+function explainFailure(error: unknown, path: string): unknown {
+  if (!(error instanceof Error) || error instanceof JournalUnusableError) return error
+  if (isBusy(error)) {
+    return new StateLockedError(
+      `another agent uses ${path}; stop it, or give this one another stateDirectory`,
+      { cause: error },
+    )
+  }
+  return new JournalUnusableError(
+    `cannot open the journal ${path}: ${error.message}; put it back from a backup, or enrol this instance anew`,
+    { cause: error },
+  )
+}
+
+/** @see https://www.sqlite.org/rescode.html SQLITE_BUSY (5) and its extended codes */
+function isBusy(error: Error): boolean {
+  return 'errcode' in error && typeof error.errcode === 'number' && (error.errcode & 0xff) === 5
+}

@@ -1,0 +1,24 @@
+import { pino } from 'pino'
+
+/**
+ * Where the agent tells what it does. Never given: argv, environment, standard input, content, keys, signatures.
+ * Commands are named by their id.
+ */
+export interface Log {
+  debug: (fields: object, message: string) => void
+  info: (fields: object, message: string) => void
+  warn: (fields: object, message: string) => void
+  error: (fields: object, message: string) => void
+}
+
+/** A log of JSON lines on standard error. */
+export function createLog(level: string): Log {
+  return pino({ level, base: null }, pino.destination({ dest: 2, sync: true }))
+}
+
+/** What of an error goes into a log line: its stable code, if it has one, and its message. */
+export function describeError(error: unknown): { code?: string; error: string } {
+  if (!(error instanceof Error)) return { error: String(error) }
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : undefined
+  return { ...(code === undefined ? {} : { code }), error: error.message }
+}
