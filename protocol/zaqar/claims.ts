@@ -92,6 +92,7 @@ export function claimCalls(send: Transport): ClaimCalls {
         path: withQuery(queuePath(queue, 'claims'), { limit }),
         body: JSON.stringify({ ttl: ttlSeconds, grace: graceSeconds }),
         waitSeconds: options.waitSeconds,
+        isOnce: true,
         expect: [201, 204],
       } as const
       const answer = await send(call, options)

@@ -102,7 +102,14 @@ export function messageCalls(
       const path = queuePath(queue, 'messages')
       const post = 'json' in messages ? messages : asOnePost(action, messages, maxPostBytes)
       if (post === undefined) return []
-      const call = { action, method: 'POST', path, body: post.json, expect: [201] } as const
+      const call = {
+        action,
+        method: 'POST',
+        path,
+        body: post.json,
+        isOnce: true,
+        expect: [201],
+      } as const
       return (await send(call, options)).parse(PostedIds)
     },
     getMessage: async (queue, id, options) => {
@@ -147,8 +154,8 @@ export function messageCalls(
     popMessages: async (queue, count, options) => {
       const path = withQuery(queuePath(queue, 'messages'), { pop: count })
       const action = `pop messages of queue "${queue}"`
-      const answer = await send({ action, method: 'DELETE', path, expect: [200] }, options)
-      return answer.parse(MessageList).messages
+      const call = { action, method: 'DELETE', path, isOnce: true, expect: [200] } as const
+      return (await send(call, options)).parse(MessageList).messages
     },
   }
 }

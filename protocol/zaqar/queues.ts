@@ -158,6 +158,7 @@ function patchCall(queue: string, changes: readonly MetadataChange[]) {
     // Zaqar answers 415 to every other content type, application/json included.
     headers: { 'Content-Type': 'application/openstack-messaging-v2.0-json-patch' },
     body: JSON.stringify(patch),
+    isOnce: true,
     expect: [200],
   } as const
 }

@@ -1,3 +1,5 @@
+import type { Socket } from 'node:net'
+import { Agent } from 'undici'
 import { describe, expect, test } from 'vitest'
 import { fakeWorld } from '../../test/fake-world.ts'
 import { type PlannedReply, startRawServer, startServer } from '../../test/programmable-server.ts'
@@ -32,6 +34,16 @@ const text = (body: string) => ({ headers: { 'content-type': 'text/plain' }, bod
 const zaqar = (title: string, description?: string) => ({
   body: JSON.stringify({ title, description }),
 })
+
+function serveOne(socket: Socket): void {
+  socket.write('HTTP/1.1 204 No Content\r\n\r\n')
+  socket.once('data', () => socket.end())
+}
+
+function anAgentOfOne(): Agent & AsyncDisposable {
+  const agent = new Agent({ connections: 1 })
+  return Object.assign(agent, { [Symbol.asyncDispose]: () => agent.destroy() })
+}
 
 function aClient(
   endpoint: string,
@@ -287,6 +299,26 @@ describe('an answer', () => {
     await world.advance(34_999)
     answer()
     expect((await claim).messages).toEqual([])
+  })
+})
+
+describe('a warm connection that the server closes just as it is used', () => {
+  test('is replaced, and a call that may be repeated is', async () => {
+    await using server = await startRawServer(serveOne)
+    await using dispatcher = anAgentOfOne()
+    await using client = aClient(server.endpoint, { dispatcher })
+    for (let call = 0; call < 4; call += 1) await client.ping()
+    expect(server.connectionCount()).toBe(4)
+  })
+
+  test('fails a call that must not be repeated', async () => {
+    await using server = await startRawServer(serveOne)
+    await using dispatcher = anAgentOfOne()
+    await using client = aClient(server.endpoint, { dispatcher })
+    await client.ping()
+    const failure = await failureOf(client.postMessages('q', [{ body: 1 }]))
+    expect(failure).toMatchObject({ code: 'ERR_QUEUE_UNREACHABLE', reason: 'reset' })
+    expect(server.connectionCount()).toBe(1)
   })
 })
 

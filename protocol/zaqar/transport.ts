@@ -41,6 +41,11 @@ export interface Call {
   /** A JSON text. */
   body?: string
   headers?: Readonly<Record<string, string>>
+  /**
+   * Doing it twice is not the same as doing it once: it is never repeated here. All others are, once, when
+   * the connection was cut: a server may close a warm one just as we use it (RFC 9112 section 9.3.1).
+   */
+  isOnce?: boolean
   claim?: ClaimRef | undefined
   deletesMessage?: boolean
   /** How long the server may hold the request open, in seconds. */
@@ -101,15 +106,26 @@ async function sendAuthorized(
   signal?.throwIfAborted()
   const auth = ownAuth ?? settings.auth
   const credentials = await authorize(auth, settings.projectId, { signal })
-  const reply = await sendOnce(call, credentials, signal, settings, world)
+  const reply = await sendUncut(call, credentials, signal, settings, world)
   if (reply.status !== 401 || credentials.token === undefined) return { reply, credentials }
   const renewed = await authorize(auth, settings.projectId, {
     refusedToken: credentials.token,
     signal,
   })
-  const secondReply = await sendOnce(call, renewed, signal, settings, world)
+  const secondReply = await sendUncut(call, renewed, signal, settings, world)
   const secrets = [...credentials.secrets, ...renewed.secrets]
   return { reply: secondReply, credentials: { ...renewed, secrets } }
+}
+
+async function sendUncut(...request: Parameters<typeof sendOnce>): Promise<Reply> {
+  try {
+    return await sendOnce(...request)
+  } catch (error) {
+    const [call] = request
+    const isCut = error instanceof QueueUnreachableError && error.reason === 'reset'
+    if (call.isOnce || !isCut) throw error
+    return sendOnce(...request)
+  }
 }
 
 async function sendOnce(

@@ -19,7 +19,8 @@ export interface ZaqarClientOptions {
   projectId: string
   /** How requests prove their right, unless a call says otherwise. */
   auth: Auth
-  /** Brings proxies, certificates and limits of its own; it stays the caller's to close. Default: one made here. */
+  /** Brings proxies, certificates and limits of its own; it stays the caller's to close. Default: one made here.
+   * For a server that closes after each answer without saying so (Zaqar under uwsgi), `new Agent({ pipelining: 0 })`. */
   dispatcher?: Dispatcher | undefined
   /** From sending a request to the last byte of its answer, in milliseconds; a long poll gets its wait on top. Default 30 000. */
   requestTimeoutMs?: number | undefined
@@ -31,7 +32,8 @@ export interface ZaqarClientOptions {
   onServerTime?: ((serverTime: Date) => void) | undefined
 }
 
-/** A client of a Zaqar v2 queue service. It retries nothing but one 401; see `retry.ts`. */
+/** A client of a Zaqar v2 queue service. It repeats at once, and once, what got a 401 or, if that
+ * is safe, what a cut connection left unanswered; all else is the caller's to retry (`retry.ts`). */
 export interface ZaqarClient
   extends QueueCalls,
     MessageCalls,
