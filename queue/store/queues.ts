@@ -1,0 +1,82 @@
+import type { DatabaseSync } from 'node:sqlite'
+import type { QueueLimits } from '../queue-options.ts'
+import { type Metadata, parseMetadata, type QueueSettings, readSettings } from './metadata.ts'
+
+/** A queue is known to people by its project and its name, in the database by its key. */
+export interface QueueName {
+  project: string
+  name: string
+}
+
+export interface StoredQueue extends QueueName {
+  key: number
+  metadata: Metadata
+  settings: QueueSettings
+}
+
+export type QueueTable = ReturnType<typeof openQueueTable>
+
+export function openQueueTable(db: DatabaseSync, limits: QueueLimits) {
+  const sql = {
+    find: db.prepare('SELECT key, metadata FROM queues WHERE project = ? AND name = ?'),
+    name: db.prepare('SELECT project, name FROM queues WHERE key = ?'),
+    insert: db.prepare('INSERT INTO queues (project, name, metadata) VALUES (?, ?, ?)'),
+    update: db.prepare('UPDATE queues SET metadata = ? WHERE key = ?'),
+    delete: db.prepare('DELETE FROM queues WHERE key = ?'),
+    retire: db.prepare('INSERT INTO retired_queues VALUES (?)'),
+    page: db.prepare(
+      'SELECT name, metadata FROM queues WHERE project = ? AND name > ? ORDER BY name LIMIT ?',
+    ),
+    count: db.prepare('SELECT count(*) AS count FROM queues WHERE project = ?'),
+  }
+
+  const find = (queue: QueueName): StoredQueue | undefined => {
+    const row = sql.find.get(queue.project, queue.name)
+    if (row === undefined) return undefined
+    const metadata = parseMetadata(String(row['metadata']))
+    return { ...queue, key: Number(row['key']), metadata, settings: readSettings(metadata, limits) }
+  }
+
+  const create = (queue: QueueName, metadata: Metadata): StoredQueue => {
+    const { lastInsertRowid } = sql.insert.run(queue.project, queue.name, JSON.stringify(metadata))
+    return {
+      ...queue,
+      key: Number(lastInsertRowid),
+      metadata,
+      settings: readSettings(metadata, limits),
+    }
+  }
+
+  /** Takes the queue out of sight at once; what it holds is removed bit by bit (`sweepEnded`). */
+  const remove = (queue: StoredQueue): void => {
+    sql.delete.run(queue.key)
+    sql.retire.run(queue.key)
+  }
+
+  return {
+    find,
+    create,
+    remove,
+    findOrCreate: (queue: QueueName): StoredQueue => find(queue) ?? create(queue, {}),
+    /** What lets waiters of a queue be found by the key of a message's queue; retired ones have no name. */
+    nameOf: (key: number): QueueName | undefined => {
+      const row = sql.name.get(key)
+      return row && { project: String(row['project']), name: String(row['name']) }
+    },
+    setMetadata: (key: number, metadata: Metadata): void => {
+      sql.update.run(JSON.stringify(metadata), key)
+    },
+    /** Empties the queue in one step, however much it holds: under a new key it has no messages and no claims. */
+    purge: (queue: StoredQueue): void => {
+      remove(queue)
+      create(queue, queue.metadata)
+    },
+    /** Queues of a project by name, after `marker`. */
+    page: (project: string, marker: string, limit: number) =>
+      sql.page.all(project, marker, limit).map((row) => ({
+        name: String(row['name']),
+        metadata: parseMetadata(String(row['metadata'])),
+      })),
+    count: (project: string): number => Number(sql.count.get(project)?.['count']),
+  }
+}
