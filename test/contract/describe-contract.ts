@@ -22,6 +22,7 @@ export function describeContract(name: string, startServer: () => Promise<Contra
     beforeAll(async () => {
       server = await startServer()
       client = connect(server)
+      await client.ping()
     }, startWithinMs)
     afterAll(async () => {
       await client?.close()
