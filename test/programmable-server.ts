@@ -3,7 +3,7 @@ import { createServer, type IncomingHttpHeaders } from 'node:http'
 import { createServer as createTcpServer, type Socket } from 'node:net'
 
 /** A request as it came in. */
-export interface SeenRequest {
+interface SeenRequest {
   method: string
   url: string
   headers: IncomingHttpHeaders

@@ -53,7 +53,7 @@ export function explainConnectionFailure(action: string, thrown: unknown): unkno
 }
 
 /** Why a Node or undici error code means that no answer came; `undefined` when it does not say so. */
-export function reasonOfCode(code: string): UnreachableReason | undefined {
+function reasonOfCode(code: string): UnreachableReason | undefined {
   const known = reasons.get(code)
   if (known) return known
   if (/^(?:ERR_TLS|ERR_SSL|CERT|UNABLE_TO|SELF_SIGNED|DEPTH_ZERO|HOSTNAME_MISMATCH)/.test(code)) {

@@ -93,7 +93,7 @@ type StatusCode = Extract<
 >
 
 /** The code for a status of which nothing more is known. */
-export function codeOfStatus(status: number): StatusCode {
+function codeOfStatus(status: number): StatusCode {
   const known = codes.get(status)
   if (known) return known
   if (status >= 500) return 'ERR_QUEUE_UNAVAILABLE'

@@ -15,7 +15,6 @@ import {
   SignedUrlRefusedError,
   UnauthorizedError,
 } from './errors.ts'
-import { codeOfStatus } from './explain-refusal.ts'
 import { isRetryable, judgeFailure } from './judge-failure.ts'
 
 describe('a failed call', () => {
@@ -46,31 +45,5 @@ describe('a failed call', () => {
     ['nothing at all', undefined],
   ] as const)('is given up when it is %s', ([, thrown]) => {
     expect(judgeFailure(thrown)).toBe('give-up')
-  })
-})
-
-describe('a status of which nothing more is known', () => {
-  test.for([
-    [200, 'ERR_QUEUE_REPLY_UNPARSABLE'],
-    [302, 'ERR_QUEUE_REPLY_UNPARSABLE'],
-    [400, 'ERR_QUEUE_BAD_REQUEST'],
-    [401, 'ERR_QUEUE_UNAUTHORIZED'],
-    [403, 'ERR_QUEUE_FORBIDDEN'],
-    [404, 'ERR_QUEUE_NOT_FOUND'],
-    [405, 'ERR_QUEUE_BAD_REQUEST'],
-    [406, 'ERR_QUEUE_BAD_REQUEST'],
-    [408, 'ERR_QUEUE_UNAVAILABLE'],
-    [409, 'ERR_QUEUE_CONFLICT'],
-    [413, 'ERR_MESSAGE_TOO_LARGE'],
-    [415, 'ERR_QUEUE_BAD_REQUEST'],
-    [418, 'ERR_QUEUE_BAD_REQUEST'],
-    [429, 'ERR_QUEUE_RATE_LIMITED'],
-    [500, 'ERR_QUEUE_UNAVAILABLE'],
-    [502, 'ERR_QUEUE_UNAVAILABLE'],
-    [503, 'ERR_QUEUE_UNAVAILABLE'],
-    [504, 'ERR_QUEUE_UNAVAILABLE'],
-    [599, 'ERR_QUEUE_UNAVAILABLE'],
-  ] as const)('of %i is %s', ([status, code]) => {
-    expect(codeOfStatus(status)).toBe(code)
   })
 })

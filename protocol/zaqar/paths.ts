@@ -5,7 +5,7 @@ import { BadRequestError } from './errors.ts'
  * Names that are safe in signed paths: Zaqar also takes dots, but matches signed paths as regular
  * expressions, in which a dot is any character.
  */
-export const queueNamePattern = /^[A-Za-z0-9_-]{1,64}$/
+const queueNamePattern = /^[A-Za-z0-9_-]{1,64}$/
 
 /** An id as a server gives it; nothing in it can climb out of the path that we build with it. */
 export const ServerId = z.string().regex(/^[A-Za-z0-9_-]{1,128}$/)

@@ -4,7 +4,7 @@ import { markerInHref, queuePath, withQuery } from './paths.ts'
 import type { CallOptions, Transport } from './transport.ts'
 
 /** A queue's metadata: reserved keys (`_default_message_ttl`, ...) and the caller's own. */
-export const QueueMetadata = z.record(z.string(), z.unknown())
+const QueueMetadata = z.record(z.string(), z.unknown())
 export type QueueMetadata = z.output<typeof QueueMetadata>
 
 /** A queue as a listing shows it. */

@@ -28,7 +28,7 @@ export interface ClaimRef {
 }
 
 /** One request to the service. */
-export interface Call {
+interface Call {
   /** Completes "cannot ..." in an error, such as `claim messages of queue "q"`. */
   action: string
   method: 'GET' | 'PUT' | 'POST' | 'PATCH' | 'DELETE'

@@ -1,0 +1,36 @@
+import { describe, expect, test } from 'vitest'
+import { explainRefusal } from './explain-refusal.ts'
+
+describe('a status of which nothing more is known', () => {
+  test.for([
+    [200, 'ERR_QUEUE_REPLY_UNPARSABLE'],
+    [302, 'ERR_QUEUE_REPLY_UNPARSABLE'],
+    [400, 'ERR_QUEUE_BAD_REQUEST'],
+    [401, 'ERR_QUEUE_UNAUTHORIZED'],
+    [403, 'ERR_QUEUE_FORBIDDEN'],
+    [404, 'ERR_QUEUE_NOT_FOUND'],
+    [405, 'ERR_QUEUE_BAD_REQUEST'],
+    [406, 'ERR_QUEUE_BAD_REQUEST'],
+    [408, 'ERR_QUEUE_UNAVAILABLE'],
+    [409, 'ERR_QUEUE_CONFLICT'],
+    [413, 'ERR_MESSAGE_TOO_LARGE'],
+    [415, 'ERR_QUEUE_BAD_REQUEST'],
+    [418, 'ERR_QUEUE_BAD_REQUEST'],
+    [429, 'ERR_QUEUE_RATE_LIMITED'],
+    [500, 'ERR_QUEUE_UNAVAILABLE'],
+    [502, 'ERR_QUEUE_UNAVAILABLE'],
+    [503, 'ERR_QUEUE_UNAVAILABLE'],
+    [504, 'ERR_QUEUE_UNAVAILABLE'],
+    [599, 'ERR_QUEUE_UNAVAILABLE'],
+  ] as const)('of %i is %s', ([status, code]) => {
+    const reply = {
+      status,
+      header: () => undefined,
+      bytes: Buffer.alloc(0),
+      serverTime: undefined,
+      receivedAtMs: 0,
+    }
+    const context = { action: 'ping', secrets: [], now: new Date(0) }
+    expect(explainRefusal(reply, context)).toMatchObject({ code, status })
+  })
+})
