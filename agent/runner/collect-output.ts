@@ -5,7 +5,7 @@ import type { SpoolWriter } from './spool-writer.ts'
 /** Reads a program's pipes into its spool, and leaves them unread while that is full: the program then waits. */
 export interface OutputCollector {
   /** Resolves when every writer has let go of its end. */
-  drained: Promise<void>
+  drained: Promise<unknown>
   /** The spool has room again. */
   resume: () => void
   /** True while the program cannot print because of us. */
@@ -34,7 +34,7 @@ export function collectOutput(
     await closed.promise
   })
   return {
-    drained: Promise.all(ends).then(() => {}),
+    drained: Promise.all(ends),
     isPaused: () => paused,
     resume: () => {
       paused = false

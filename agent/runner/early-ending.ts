@@ -61,10 +61,6 @@ export function watchForEnding(spec: CommandSpec, world: World): Ending {
     demand(timedOut('silence', `it printed nothing for ${silenceMs} ms`), spec.graceMs)
   }
 
-  // All of them reject when they are called off.
-  const start = (timer: Promise<void>) => {
-    timer.catch(() => {})
-  }
   start(endAfter(termBeforeDeadlineMs(spec), timedOut('deadline', 'its deadline has come')))
 
   return {
@@ -82,6 +78,11 @@ export function watchForEnding(spec: CommandSpec, world: World): Ending {
       return { kind: 'early', demand: wanted, survivors }
     },
   }
+}
+
+/** Timers reject when they are called off. */
+function start(timer: Promise<void>): void {
+  timer.catch(() => {})
 }
 
 /**

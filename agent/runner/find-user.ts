@@ -23,8 +23,7 @@ export type UserVerdict =
 export async function findUser(name: string | null): Promise<UserVerdict> {
   const currentId = process.geteuid?.() ?? 0
   const wanted = name ?? String(currentId)
-  const passwd = await readFile('/etc/passwd', 'utf8').catch(() => '')
-  const user = matchUser(passwd, wanted) ?? matchUser(await askNameService(wanted), wanted)
+  const user = await findUserEntry(wanted)
   if (user === undefined) {
     if (name === null) return { found: true, user: anonymous(currentId), isCurrent: true }
     const message = `there is no user "${name}" on this instance; create it, or name another`
@@ -34,6 +33,13 @@ export async function findUser(name: string | null): Promise<UserVerdict> {
   if (isCurrent || currentId === 0) return { found: true, user, isCurrent }
   const message = `the agent runs as uid ${currentId} and cannot become "${name}"; run the agent as root, or name no user`
   return { found: false, reason: 'user-not-permitted', message }
+}
+
+/** The user of a name or number, whoever we are ourselves. */
+export async function findUserEntry(nameOrNumber: string): Promise<User | undefined> {
+  const passwd = await readFile('/etc/passwd', 'utf8').catch(() => '')
+  const found = matchUser(passwd, nameOrNumber)
+  return found ?? matchUser(await askNameService(nameOrNumber), nameOrNumber)
 }
 
 /** The line for a name; failing that, for a number. */

@@ -128,14 +128,14 @@ const joinGroup = '{ echo 0 > "$0"; } 2>/dev/null; exec "$@"'
  */
 function asUser(user: User, cwd: string, argv: string[]): string[] {
   const enter = 'cd -- "$0" 2>/dev/null || { echo no >&4; exit 1; }; exec "$@" 4>&-'
-  return [...becomeUser(user), '/bin/sh', '-c', enter, cwd, ...argv]
+  return becomeUser(user, ['/bin/sh', '-c', enter, cwd, ...argv])
 }
 
 /** The words that make the program after them run with a user's rights, and no others. */
-export function becomeUser(user: User): string[] {
+export function becomeUser(user: User, argv: string[]): [string, ...string[]] {
   const setpriv = findProgram('setpriv', standardPath, '/')
   const path = setpriv.found ? setpriv.path : 'setpriv'
-  return [path, `--reuid=${user.uid}`, `--regid=${user.gid}`, '--init-groups', '--']
+  return [path, `--reuid=${user.uid}`, `--regid=${user.gid}`, '--init-groups', '--', ...argv]
 }
 
 /**

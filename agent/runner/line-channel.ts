@@ -4,6 +4,8 @@ import type { Duplex } from 'node:stream'
 export interface LineChannel {
   send: (json: unknown) => void
   close: () => void
+  /** Closes it once all that was sent has gone out. */
+  finish: () => void
   /** Resolves when the stream is gone, for whatever reason. */
   closed: Promise<void>
 }
@@ -57,6 +59,9 @@ export function openLineChannel(
     },
     close: () => {
       stream.destroy()
+    },
+    finish: () => {
+      stream.end(() => stream.destroy())
     },
     closed: closed.promise,
   }

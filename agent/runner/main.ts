@@ -1,4 +1,5 @@
 import { chmodSync, rmSync } from 'node:fs'
+import { flushCompileCache } from 'node:module'
 import { createServer, type Server } from 'node:net'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -41,6 +42,8 @@ if (lock !== null) {
   await listen(server, join(state, 'runner.sock'))
   process.stdout.write('ready\n')
   idle.check()
+  // For the next runner: this one may be killed.
+  flushCompileCache()
   await idle.reached
   server.close()
   service.close()

@@ -10,6 +10,8 @@ export interface OutputView extends Pick<RunningCommand, 'output' | 'ended'> {
   /** It has ended; only the first end counts. */
   end: (result: Result) => void
   hasEnded: () => boolean
+  /** Up to where it can be read, as far as is known here. */
+  known: () => number
   /** Deletes what lies below in whole segments. */
   discardOutput: (belowOffset: number) => Promise<void>
 }
@@ -26,6 +28,7 @@ export function createOutputView(directory: string): OutputView {
   }
 
   const untilMore = async (offset: number, signal: AbortSignal): Promise<number | null> => {
+    // oxlint-disable-next-line no-unmodified-loop-condition -- grow() and end() change them meanwhile
     while (known <= offset && !hasEnded) {
       signal.throwIfAborted()
       const { promise, resolve } = Promise.withResolvers<void>()
@@ -43,6 +46,7 @@ export function createOutputView(directory: string): OutputView {
   return {
     ended: ended.promise,
     hasEnded: () => hasEnded,
+    known: () => known,
     grow: (offset) => {
       known = Math.max(known, offset)
       wake()

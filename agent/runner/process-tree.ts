@@ -25,6 +25,8 @@ export interface ProcessTree {
   membersOfShortLife: () => ProcessEntry[]
   /** KILL to whatever is in the cgroup. */
   killGroup: () => void
+  /** Those who are to hear TERM: all members, but for one that passes the end of the others on by itself. */
+  toTerminate: (members: ProcessEntry[]) => ProcessEntry[]
 }
 
 export interface TreeOptions {
@@ -32,9 +34,12 @@ export interface TreeOptions {
   /** The process that began the command's session; undefined when nobody knows any more. */
   leader?: number
   group?: ControlGroup | undefined
+  /** The leader only holds a terminal (`script`): it ends with the last of the others, and prints on TERM. */
+  leaderHoldsTerminal?: boolean
 }
 
-export function createProcessTree({ commandId, leader, group }: TreeOptions): ProcessTree {
+export function createProcessTree(options: TreeOptions): ProcessTree {
+  const { commandId, leader, group } = options
   const mark = `SAHARA_COMMAND_ID=${commandId}`
   const known = new Map<number, string>()
   // Numbers are used again: once nobody is left in the leader's session, its number means nothing any more.
@@ -65,6 +70,10 @@ export function createProcessTree({ commandId, leader, group }: TreeOptions): Pr
     members: () => select(listProcesses()),
     membersOfShortLife: () => select(youngerThan(leader) ?? listProcesses()),
     killGroup: () => group?.kill(),
+    toTerminate: (members) => {
+      const others = members.filter((member) => member.pid !== leader)
+      return options.leaderHoldsTerminal === true && others.length > 0 ? others : members
+    },
   }
 }
 
@@ -89,7 +98,7 @@ export async function endProcessTree(
   for (let look = 0; world.monotonicMs() < graceEndsAt(); look += 1) {
     const members = tree.members()
     if (members.length === 0) return []
-    for (const member of members) {
+    for (const member of tree.toTerminate(members)) {
       const name = `${member.pid} ${member.startTicks}`
       if (told.has(name)) continue
       told.add(name)

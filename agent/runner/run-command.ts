@@ -105,7 +105,12 @@ type Lived = Pick<Result, 'state' | 'survivors'> & Partial<Result>
 /** From the start of the program until nothing of it is waited for any more. */
 async function liveOut(life: Life): Promise<Lived> {
   const { launched, spec, group, world, ending, collector, spool } = life
-  const tree = createProcessTree({ commandId: spec.id, leader: launched.pid, group })
+  const tree = createProcessTree({
+    commandId: spec.id,
+    leader: launched.pid,
+    group,
+    leaderHoldsTerminal: spec.pty,
+  })
   const bornAt = world.monotonicMs()
   const exit = untilExit(launched)
 

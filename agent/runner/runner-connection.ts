@@ -49,6 +49,13 @@ export function createRunnerConnection(options: ConnectionOptions): RunnerConnec
     options.onMessage(message)
   }
 
+  const forget = async (opened: LineChannel) => {
+    await opened.closed
+    channel = undefined
+    for (const resolve of waiting.values()) resolve(null)
+    if (!isClosed) options.onClosed()
+  }
+
   const connect = async (): Promise<LineChannel | null> => {
     const socket = createConnection(socketPath)
     try {
@@ -60,11 +67,7 @@ export function createRunnerConnection(options: ConnectionOptions): RunnerConnec
     }
     const opened = openLineChannel(socket, lineLimitBytes, hear)
     channel = opened
-    void opened.closed.then(() => {
-      channel = undefined
-      for (const resolve of waiting.values()) resolve(null)
-      if (!isClosed) options.onClosed()
-    })
+    void forget(opened)
     return opened
   }
 

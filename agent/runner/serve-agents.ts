@@ -84,6 +84,13 @@ export function createAgentService(parts: RunnerParts, onChange: () => void): Ag
     }
   }
 
+  const forget = async (channel: LineChannel) => {
+    await channel.closed
+    channels.delete(channel)
+    for (const { listeners } of cares.values()) listeners.delete(channel)
+    onChange()
+  }
+
   return {
     isIdle: () => cares.size === 0 && channels.size === 0,
     hasCommands: () => cares.size > 0,
@@ -96,11 +103,7 @@ export function createAgentService(parts: RunnerParts, onChange: () => void): Ag
         void answer(request, channel).then((message) => send(channel, message))
       })
       channels.add(channel)
-      void channel.closed.then(() => {
-        channels.delete(channel)
-        for (const { listeners } of cares.values()) listeners.delete(channel)
-        onChange()
-      })
+      void forget(channel)
     },
   }
 }

@@ -29,7 +29,12 @@ export async function startRunner(stateDirectory: string, idleMs: number): Promi
   const child = spawn(
     process.execPath,
     [...flags, main, '--state', stateDirectory, '--idle-ms', String(idleMs)],
-    { cwd: '/', detached: true, env: runnerEnvironment(), stdio: ['ignore', 'pipe', log] },
+    {
+      cwd: '/',
+      detached: true,
+      env: runnerEnvironment(stateDirectory),
+      stdio: ['ignore', 'pipe', log],
+    },
   )
   closeSync(log)
   const { promise: settled, resolve, reject } = Promise.withResolvers<void>()
@@ -50,10 +55,15 @@ export async function startRunner(stateDirectory: string, idleMs: number): Promi
   }
 }
 
-/** Nothing of the agent's own environment (proxies, tokens) is any business of a command. */
-function runnerEnvironment(): Record<string, string> {
-  const { PATH, HOME } = process.env
-  return { PATH: PATH ?? '/usr/sbin:/usr/bin:/sbin:/bin', HOME: HOME ?? '/' }
+/**
+ * Nothing of the agent's own environment (proxies, tokens) is any business of the runner. The compile cache saves it
+ * some 20 MB and half of its start: with it, the TypeScript compiler is not loaded.
+ */
+function runnerEnvironment(stateDirectory: string): Record<string, string> {
+  return {
+    PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+    NODE_COMPILE_CACHE: join(stateDirectory, 'compile-cache'),
+  }
 }
 
 function openLog(path: string): number {

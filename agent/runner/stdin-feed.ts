@@ -11,7 +11,7 @@ export interface StdinFeed {
 export function createStdinFeed(socket: Socket | null): StdinFeed {
   let nextOffset = 0
   let hasEnded = false
-  let turn = Promise.resolve()
+  let turn: Promise<unknown> = Promise.resolve()
   // A program may close its input before it has read all: that is its right, and no error (EPIPE).
   socket?.on('error', () => {})
   socket?.once('close', () => {
@@ -40,7 +40,7 @@ export function createStdinFeed(socket: Socket | null): StdinFeed {
     // One after the other, or two chunks that come at once would both see the same place.
     feed: async (offset, bytes, end) => {
       const verdict = turn.then(async () => take(offset, bytes, end))
-      turn = verdict.then(() => {})
+      turn = verdict
       return verdict
     },
   }

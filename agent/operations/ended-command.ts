@@ -1,0 +1,28 @@
+import type { Result } from '../../protocol/messages/replies.ts'
+import type { World } from '../../protocol/world.ts'
+import type { OutputChunk, RunningCommand } from './operation.ts'
+
+/** A command that ended before anything ran. */
+export function endedCommand(
+  outcome: Pick<Result, 'state' | 'reason'>,
+  world: World,
+): RunningCommand {
+  return {
+    output: noOutput,
+    discardOutput: async () => {},
+    cancel: async () => {},
+    feedStdin: async () => ({ taken: false, reason: 'not-open', nextOffset: 0 }),
+    ended: Promise.resolve({
+      ...outcome,
+      endedAt: world.now(),
+      outputBytes: 0,
+      streams: {},
+      survivors: [],
+      answer: {},
+    }),
+  }
+}
+
+async function* noOutput(): AsyncGenerator<OutputChunk> {
+  yield* []
+}

@@ -1,0 +1,63 @@
+import { constants } from 'node:fs'
+import { type FileHandle, open, stat } from 'node:fs/promises'
+import { OperationFailure } from './operation-failure.ts'
+
+/** Which bytes of which file. */
+export interface FileRange {
+  path: string
+  offset: number
+  /** Null: to the end. */
+  limitBytes: number | null
+}
+
+const blockBytes = 256 * 1024
+
+/**
+ * Gives the bytes of a regular file to `take`, block after block. Files in /proc say that they are empty; so the end
+ * is where nothing more can be read, not where the size says.
+ *
+ * @throws {OperationFailure} it is no regular file; or the file system's own error.
+ */
+export async function readWholeFile(
+  { path, offset, limitBytes }: FileRange,
+  take: (bytes: Uint8Array) => Promise<void>,
+  signal: AbortSignal,
+): Promise<{ size: number }> {
+  if (!path.startsWith('/'))
+    throw new OperationFailure('path-not-absolute', `"${path}" must begin with /`)
+  await using file = await openRegular(path)
+  const end = limitBytes === null ? Number.POSITIVE_INFINITY : offset + limitBytes
+  let position = offset
+  while (position < end) {
+    signal.throwIfAborted()
+    const block = Buffer.allocUnsafe(Math.min(blockBytes, end - position))
+    const { bytesRead } = await file.read(block, 0, block.length, position)
+    if (bytesRead === 0) break
+    position += bytesRead
+    await take(block.subarray(0, bytesRead))
+  }
+  const { size } = await file.stat()
+  return { size: Math.max(size, position > offset ? position : 0) }
+}
+
+/** Looks before it opens: to open a FIFO waits for a writer, and to open a device may do something. */
+async function openRegular(path: string): Promise<FileHandle> {
+  refuseUnlessRegular(path, await stat(path))
+  const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK)
+  try {
+    refuseUnlessRegular(path, await file.stat())
+    return file
+  } catch (error) {
+    await file.close()
+    throw error
+  }
+}
+
+function refuseUnlessRegular(
+  path: string,
+  stats: { isFile: () => boolean; isDirectory: () => boolean },
+) {
+  if (stats.isDirectory()) throw new OperationFailure('is-directory', `"${path}" is a directory`)
+  if (stats.isFile()) return
+  throw new OperationFailure('not-a-regular-file', `"${path}" is a device, a pipe or a socket`)
+}

@@ -1,0 +1,239 @@
+import { createHash } from 'node:crypto'
+import { constants, type Stats } from 'node:fs'
+import {
+  type FileHandle,
+  link,
+  lstat,
+  open,
+  readlink,
+  realpath,
+  rename,
+  unlink,
+} from 'node:fs/promises'
+import { basename, dirname, join, resolve } from 'node:path'
+import { z } from 'zod'
+import { errnoOf } from '../runner/command-record.ts'
+import { findOwner } from './find-owner.ts'
+import { OperationFailure } from './operation-failure.ts'
+
+export const WriteRequest = z.strictObject({
+  commandId: z.uuid(),
+  path: z.string(),
+  placement: z.enum(['replace', 'create', 'append', 'prepend']),
+  /** Null: the mode that the file has, or 0644. */
+  mode: z.int().min(0).max(0o7777).nullable(),
+  /** Null: the owner that the file has, or whoever writes. */
+  owner: z.string().nullable(),
+})
+export type WriteRequest = z.output<typeof WriteRequest>
+
+/** A finished file that lies beside its target, about to take its place. */
+export const StagedFile = z.strictObject({
+  temporary: z.string(),
+  target: z.string(),
+  device: z.number(),
+  inode: z.number(),
+  size: z.int().min(0),
+  sha256: z.string(),
+})
+export type StagedFile = z.output<typeof StagedFile>
+
+/** What survives a crash between staging and renaming. */
+export interface WriteJournal {
+  /** What an earlier attempt had staged. */
+  staged: StagedFile | null
+  /** Resolves when it is on the disk. */
+  record: (staged: StagedFile) => Promise<void>
+}
+
+/** Size and digest of the file as it is afterwards. */
+export type WriteAnswer = Pick<StagedFile, 'size' | 'sha256'>
+
+/**
+ * Writes a file as a whole, exactly once whatever dies in between. A symbolic link is followed, and stays one, as with
+ * editors and `cp`. Hard links, extended attributes and the file's inode are those of a new file; what another program
+ * appends meanwhile is lost. Needs room for a second copy.
+ *
+ * @throws {OperationFailure} or the file system's own error; the file is unchanged then.
+ */
+export async function writeOnce(
+  request: WriteRequest,
+  content: AsyncIterable<Uint8Array>,
+  journal: WriteJournal,
+  signal: AbortSignal,
+): Promise<WriteAnswer> {
+  const earlier = journal.staged
+  const fate = earlier === null ? 'redo' : await findFate(earlier, request)
+  if (earlier !== null && fate === 'committed') return finish(earlier)
+  if (earlier !== null && fate === 'staged') return commit(earlier, request)
+  const staged = await stage(request, content, signal)
+  try {
+    signal.throwIfAborted()
+    await journal.record(staged)
+  } catch (error) {
+    await unlink(staged.temporary).catch(() => {})
+    throw error
+  }
+  // From here on it is done, whoever calls it off: nobody could tell otherwise what became of it.
+  return commit(staged, request)
+}
+
+/** What became of the staged file before the crash. Its inode number is its own as long as it lies somewhere. */
+async function findFate(staged: StagedFile, { placement, path }: WriteRequest) {
+  const isStaged = (stats: Stats | undefined) =>
+    stats?.ino === staged.inode && stats.dev === staged.device
+  if (isStaged(await lookAt(staged.target))) return 'committed'
+  if (isStaged(await lookAt(staged.temporary))) return 'staged'
+  if (placement === 'replace') return 'redo'
+  const message = `"${path}" was replaced by somebody else while the agent was down; look at what it holds now`
+  throw new OperationFailure('outcome-unknown', message)
+}
+
+/** Makes the new file complete, with owner and mode, and flushed, under a name of its own. */
+async function stage(
+  request: WriteRequest,
+  content: AsyncIterable<Uint8Array>,
+  signal: AbortSignal,
+): Promise<StagedFile> {
+  const { path, placement, commandId } = request
+  if (!path.startsWith('/') || path.endsWith('/')) {
+    throw new OperationFailure(
+      'path-not-absolute',
+      `"${path}" must begin with /, and not end with it`,
+    )
+  }
+  const target = await resolveTarget(path, placement)
+  const before = await lookAt(target)
+  refuseTarget(path, before, placement)
+  const temporary = join(dirname(target), `.sahara-agent-${commandId}`)
+  // Left behind by an attempt that was killed. Made with O_EXCL, so nobody can slip another file in.
+  await unlink(temporary).catch(() => {})
+  const flags = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW
+  await using file = await open(temporary, flags, 0o600)
+  try {
+    const sum = await fill(file, inOrder(content, before ? target : null, placement), signal)
+    await setOwnerAndMode(file, before, request)
+    await file.sync()
+    const { dev: device, ino: inode } = await file.stat()
+    return { temporary, target, device, inode, ...sum }
+  } catch (error) {
+    await unlink(temporary).catch(() => {})
+    throw error
+  }
+}
+
+/** Follows links in the last place too, also one whose target is still to be made; the directory must exist. */
+async function resolveTarget(path: string, placement: WriteRequest['placement']): Promise<string> {
+  let target = path
+  for (let hops = 0; hops < 40; hops += 1) {
+    const folder = await realpath(dirname(target)).catch((cause: unknown) => {
+      if (errnoOf(cause) !== 'ENOENT') throw cause
+      const message = `"${dirname(target)}" does not exist; make it first`
+      throw new OperationFailure('no-such-directory', message, { cause })
+    })
+    target = join(folder, basename(target))
+    const stats = await lookAt(target)
+    // As O_EXCL has it: a link that is there is in the way, wherever it points.
+    if (!stats?.isSymbolicLink() || placement === 'create') return target
+    target = resolve(folder, await readlink(target))
+  }
+  throw new OperationFailure('too-many-links', `"${path}" leads through too many symbolic links`)
+}
+
+function refuseTarget(
+  path: string,
+  stats: Stats | undefined,
+  placement: WriteRequest['placement'],
+): void {
+  if (stats === undefined) return
+  if (stats.isDirectory()) throw new OperationFailure('is-directory', `"${path}" is a directory`)
+  if (placement === 'create') throw new OperationFailure('file-exists', `"${path}" exists already`)
+  if (stats.isFile()) return
+  throw new OperationFailure('not-a-regular-file', `"${path}" is a device, a pipe or a socket`)
+}
+
+async function* inOrder(
+  content: AsyncIterable<Uint8Array>,
+  existing: string | null,
+  placement: WriteRequest['placement'],
+): AsyncGenerator<Uint8Array> {
+  if (placement === 'append' && existing !== null) yield* blocksOf(existing)
+  yield* content
+  if (placement === 'prepend' && existing !== null) yield* blocksOf(existing)
+}
+
+const blockBytes = 256 * 1024
+
+async function* blocksOf(path: string): AsyncGenerator<Uint8Array> {
+  await using file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW)
+  for (;;) {
+    const { buffer, bytesRead } = await file.read(Buffer.allocUnsafe(blockBytes))
+    if (bytesRead === 0) return
+    yield buffer.subarray(0, bytesRead)
+  }
+}
+
+async function fill(
+  file: FileHandle,
+  blocks: AsyncIterable<Uint8Array>,
+  signal: AbortSignal,
+): Promise<WriteAnswer> {
+  const hash = createHash('sha256')
+  let size = 0
+  for await (const block of blocks) {
+    signal.throwIfAborted()
+    hash.update(block)
+    await file.writeFile(block)
+    size += block.length
+  }
+  return { size, sha256: hash.digest('hex') }
+}
+
+/** Owner first: to change it clears the set-user bits. */
+async function setOwnerAndMode(
+  file: FileHandle,
+  before: Stats | undefined,
+  { owner, mode, path }: WriteRequest,
+): Promise<void> {
+  const own = await file.stat()
+  const wanted = owner === null ? null : await findOwner(owner)
+  const uid = wanted?.uid ?? before?.uid ?? own.uid
+  const gid = wanted?.gid ?? before?.gid ?? own.gid
+  if (uid !== own.uid || gid !== own.gid) {
+    await file.chown(uid, gid).catch((cause: unknown) => {
+      const message = `"${path}" would have to belong to ${uid}:${gid}, and the user who writes it may not do that`
+      throw new OperationFailure('owner-not-permitted', message, { cause })
+    })
+  }
+  await file.chmod(mode ?? (before === undefined ? 0o644 : before.mode & 0o7777))
+}
+
+async function commit(staged: StagedFile, { placement, path }: WriteRequest): Promise<WriteAnswer> {
+  const { temporary, target } = staged
+  try {
+    // A rename would replace what somebody else made in this very moment; a link does not.
+    if (placement === 'create') await link(temporary, target)
+    else await rename(temporary, target)
+  } catch (error) {
+    await unlink(temporary).catch(() => {})
+    if (errnoOf(error) !== 'EEXIST') throw error
+    throw new OperationFailure('file-exists', `"${path}" exists already`, { cause: error })
+  }
+  return finish(staged)
+}
+
+async function finish({ temporary, target, size, sha256 }: StagedFile): Promise<WriteAnswer> {
+  await unlink(temporary).catch(() => {})
+  await using folder = await open(dirname(target), 'r')
+  await folder.sync()
+  return { size, sha256 }
+}
+
+async function lookAt(path: string): Promise<Stats | undefined> {
+  try {
+    return await lstat(path)
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return undefined
+    throw error
+  }
+}
