@@ -1,0 +1,60 @@
+"""What callers may meet.
+
+The SSH driver lets callers see ``SubprocessException``, while the image code
+expects ``RemoteCommandException``. What is raised here is both, so that every
+``except`` in Sahara and its plugins goes on to work.
+"""
+
+from sahara import exceptions
+
+
+class RemoteFailure(exceptions.RemoteCommandException,
+                    exceptions.SubprocessException):
+    """A call to an instance failed: its exit code, or what went wrong.
+
+    ``state`` is how the controller says it ended (``failed``, ``refused``,
+    ``lost``, ...), ``reason_code`` a stable word for why.
+    """
+
+    code = 'REMOTE_COMMAND_FAILED'
+
+    def __init__(self, cmd, ret_code=None, stdout=None, stderr=None,
+                 state='failed', reason_code=None):
+        self.state = state
+        self.reason_code = reason_code
+        super().__init__(cmd, ret_code, stdout, stderr)
+
+
+class InstanceUnreachable(RemoteFailure):
+    """No agent of this instance is known to the controller (yet)."""
+
+    code = 'INSTANCE_NOT_ENROLLED'
+
+
+class ControllerUnavailable(RemoteFailure):
+    """The controller gave no answer until the call's time was over."""
+
+    code = 'CONTROLLER_UNAVAILABLE'
+
+
+class ControllerRefused(RemoteFailure):
+    """The controller answered with an error; ``reason_code`` is one of the
+    codes in docs/errors.md."""
+
+    code = 'CONTROLLER_REFUSED'
+
+    def __init__(self, what, status, reason_code, detail):
+        self.status = status
+        super().__init__(what, stderr='%s (%s, HTTP %d)' % (
+            detail, reason_code, status), state='failed',
+            reason_code=reason_code)
+
+
+class UserDataImpossible(exceptions.SaharaException):
+    """Instances would come up without an agent, so none is made."""
+
+    code = 'AGENT_USER_DATA_IMPOSSIBLE'
+
+    def __init__(self, message):
+        super().__init__('user-data for the agent cannot be made: %s'
+                         % message)

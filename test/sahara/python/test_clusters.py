@@ -1,0 +1,135 @@
+"""User-data for a cluster, and the end of instances and clusters, with
+Sahara's own database and its own text around ours."""
+
+import sahara_world
+
+import os
+import subprocess
+import tempfile
+import unittest
+
+from oslo_config import cfg
+from sahara import conductor
+from sahara import context
+from sahara.db import api as db_api
+from sahara.service.heat import heat_engine
+import fake_controller
+
+from sahara_remote_agent import errors
+from sahara_remote_agent import options
+
+
+class Clusters(unittest.TestCase):
+
+    def setUp(self):
+        self.controller = fake_controller.FakeController()
+        self.addCleanup(self.controller.close)
+        cfg.CONF.set_override('connection', 'sqlite://', group='database')
+        sahara_world.set_up_driver()
+        db_api.setup_db()
+        self.addCleanup(db_api.drop_db)
+        context.set_ctx(context.Context(tenant_id='tenant', is_admin=True))
+        self.cluster = conductor.API.cluster_create(context.ctx(), {
+            'name': 'c', 'plugin_name': 'fake', 'hadoop_version': '0.1',
+            'tenant_id': 'tenant', 'status': 'Active', 'node_groups': [{
+                'name': 'worker', 'flavor_id': '1', 'count': 0,
+                'image_username': 'ubuntu', 'node_processes': [],
+                'tenant_id': 'tenant'}]})
+        context.set_current_cluster_id(self.cluster.id)
+        self.engine = heat_engine.HeatEngine()
+        self.driver = sahara_world.set_up_driver(
+            controller_socket=self.controller.socket_path, enrolment_wait=0)
+        context.set_ctx(context.Context(tenant_id='tenant', is_admin=True))
+        context.set_current_cluster_id(self.cluster.id)
+
+    def test_keep_the_user_data_that_they_were_born_with(self):
+        # Heat rebuilds every server whose user-data changes.
+        first = self.driver.get_userdata_template()
+        again = sahara_world.set_up_driver(
+            controller_socket=self.controller.socket_path)
+        context.set_ctx(context.Context(tenant_id='tenant', is_admin=True))
+        context.set_current_cluster_id(self.cluster.id)
+        self.assertEqual(first, again.get_userdata_template())
+        self.assertEqual(1, self.controller.user_data_made)
+
+    def test_do_not_show_their_secret_in_sahara_s_api(self):
+        self.driver.get_userdata_template()
+        shown = conductor.API.cluster_get(context.ctx(), self.cluster)
+        self.assertNotIn('echo', str(shown.to_dict()))
+
+    def test_without_a_name_in_the_context_get_no_user_data(self):
+        context.current().resource_uuid = 'none, job_execution: 7'
+        with self.assertRaises(errors.UserDataImpossible):
+            self.driver.get_userdata_template()
+
+    def test_without_a_controller_get_no_user_data(self):
+        os.unlink(self.controller.socket_path)
+        from sahara_remote_agent import user_data
+        self.addCleanup(setattr, user_data, 'CONTROLLER_SECONDS',
+                        user_data.CONTROLLER_SECONDS)
+        user_data.CONTROLLER_SECONDS = 0.2
+        with self.assertRaises(errors.UserDataImpossible):
+            self.driver.get_userdata_template()
+
+    def test_get_user_data_that_survives_sahara_s_substitution(self):
+        script = self._script()
+        self.assertIn('echo $PATH 1', script)
+        self.assertIn('/home/ubuntu//.ssh/authorized_keys', script)
+        subprocess.run(['bash', '-n'], input=script, text=True, check=True)
+
+    def test_can_be_made_without_the_management_key(self):
+        cfg.CONF.set_override('remove_management_key', True,
+                              group=options.GROUP)
+        self.addCleanup(cfg.CONF.clear_override, 'remove_management_key',
+                        group=options.GROUP)
+        key = conductor.API.cluster_get(
+            context.ctx(), self.cluster).management_public_key
+        with tempfile.TemporaryDirectory() as home:
+            os.mkdir(home + '/.ssh')
+            keys = home + '/.ssh/authorized_keys'
+            with open(keys, 'w') as authorized:
+                authorized.write('ssh-rsa AAAA mine\n')
+            script = self._script().replace('/home/ubuntu', home)
+            subprocess.run(['bash'], check=True, text=True,
+                           input=script.replace('sed ', 'true '))
+            with open(keys) as authorized:
+                left = authorized.read()
+        self.assertIn('mine', left)
+        self.assertNotIn(key, left)
+
+    def test_that_are_shut_down_are_deleted_in_the_controller(self):
+        self.controller.enrol(self.cluster.id, 'u-1', 'a')
+        engine = sahara_world.QuietEngine()
+        self._watch(engine)
+        engine.shutdown_cluster(self.cluster)
+        self.assertNotIn(self.cluster.id, self.controller.clusters)
+        engine.shutdown_cluster(self.cluster)
+
+    def test_that_are_scaled_lose_what_sahara_does_not_know(self):
+        (group,) = self.cluster.node_groups
+        conductor.API.instance_add(context.ctx(), group, {
+            'instance_id': 'U-1', 'instance_name': 'stays'})
+        self.controller.enrol(self.cluster.id, 'u-1', 'stays')
+        self.controller.enrol(self.cluster.id, 'u-2', 'goes')
+        self.controller.enrol(self.cluster.id, None, 'not-yet', 'expected')
+        engine = sahara_world.QuietEngine()
+        self._watch(engine)
+        engine.scale_cluster(self.cluster, {})
+        self.assertEqual({'stays', 'not-yet'}, set(
+            self.controller.instances[self.cluster.id]))
+
+    def _script(self):
+        cluster = conductor.API.cluster_get(context.ctx(), self.cluster)
+        from sahara.utils import remote
+        remote.DRIVER = self.driver
+        return self.engine._generate_user_data_script(
+            cluster.node_groups[0], 'worker-1')
+
+    def _watch(self, engine):
+        from sahara_remote_agent import engine_watch
+        engine_watch.watch_engine(engine, self.driver._api,
+                                  self.driver._commander._directory)
+
+
+if __name__ == '__main__':
+    unittest.main()
