@@ -23,7 +23,8 @@ const world = realWorld()
 
 // Commands inherit it; what the runner writes for itself names its mode.
 process.umask(0o022)
-using lock = takeRunnerLock(join(state, 'runner.lock'))
+const socketPath = join(state, 'runner.sock')
+using lock = await takeRunnerLock(join(state, 'runner.lock'), socketPath, world)
 if (lock !== null) {
   const groups = keepGroups()
   const service = createAgentService(
@@ -39,7 +40,7 @@ if (lock !== null) {
   const idle = exitWhenIdle(service, Number(values['idle-ms']), world)
   // A machine that shuts down, or a person: commands are finished first.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, idle.hurry)
-  await listen(server, join(state, 'runner.sock'))
+  await listen(server, socketPath)
   process.stdout.write('ready\n')
   idle.check()
   // For the next runner: this one may be killed.

@@ -51,6 +51,7 @@ export function createSpoolWriter(options: SpoolOptions): SpoolWriter {
   let wasFull = false
   let hasFailed = false
   let flushing: Promise<void> | undefined
+  let finishing: ReturnType<SpoolWriter['finish']> | undefined
   const tallies = new Map<OutputStream, StreamTally>()
   const segments = createSegmentFile(options)
 
@@ -95,6 +96,12 @@ export function createSpoolWriter(options: SpoolOptions): SpoolWriter {
     flushing = undefined
   }
 
+  const finish = async () => {
+    await flushing
+    await segments.close()
+    return { outputBytes: writtenOffset, streams: summarize(tallies) }
+  }
+
   return {
     append: (stream, bytes) => {
       const counted = tally(tallies, stream)
@@ -110,7 +117,7 @@ export function createSpoolWriter(options: SpoolOptions): SpoolWriter {
       return wasFull
     },
     discard: (belowOffset) => {
-      discardedOffset = Math.max(discardedOffset, Math.min(belowOffset, writtenOffset))
+      discardedOffset = Math.max(discardedOffset, belowOffset)
       tellOfRoom()
     },
     allowMore: (bytes) => {
@@ -118,11 +125,7 @@ export function createSpoolWriter(options: SpoolOptions): SpoolWriter {
       tellOfRoom()
     },
     written: () => writtenOffset,
-    finish: async () => {
-      await flushing
-      await segments.close()
-      return { outputBytes: writtenOffset, streams: summarize(tallies) }
-    },
+    finish: async () => (finishing ??= finish()),
   }
 }
 
