@@ -51,9 +51,23 @@ export function showMetadata(metadata: Metadata, limits: QueueLimits): Metadata 
   }
 }
 
-/** Metadata was checked when it was stored; limits that an operator has lowered since only fall back to defaults. */
-export function readSettings(metadata: Metadata, limits: QueueLimits): QueueSettings {
-  const given = isEmpty(metadata) ? {} : (reservedMetadata(limits).safeParse(metadata).data ?? {})
+/**
+ * Reads settings out of metadata. It was checked when it was stored; if an operator has lowered the
+ * limits since, the defaults hold.
+ */
+export function settingsReader(limits: QueueLimits): (metadata: Metadata) => QueueSettings {
+  const schema = reservedMetadata(limits)
+  const defaults = toSettings({}, limits)
+  return (metadata) => {
+    if (isEmpty(metadata)) return defaults
+    return toSettings(schema.safeParse(metadata).data ?? {}, limits)
+  }
+}
+
+function toSettings(
+  given: z.output<ReturnType<typeof reservedMetadata>>,
+  limits: QueueLimits,
+): QueueSettings {
   return {
     messageTtlSeconds: given._default_message_ttl ?? limits.defaultMessageTtlSeconds,
     delaySeconds: given._default_message_delay ?? 0,

@@ -17,6 +17,7 @@ export interface OpenDatabase extends Disposable {
 export function openDatabase(file: string, maxBytes: number): OpenDatabase {
   const path = resolve(file)
   makeOnlyOurs(path)
+  makeOnlyOurs(`${path}.lock`)
   const lock = lockDatabase(path)
   let db: DatabaseSync | undefined
   try {

@@ -39,6 +39,8 @@ export function openStore(file: string, limits: QueueLimits, world: World) {
   const claims = openClaimTable(db, { messages, queues }, due, freed)
   const releaseDue = openReleaseDue(db, claims, due, freed)
   const sweepEnded = openSweepEnded(db, due)
+  const healthCheck = db.prepare(`INSERT INTO settings VALUES ('health-checked', ?)
+    ON CONFLICT (name) DO UPDATE SET value = excluded.value`)
 
   const keepTime = (): number => {
     const now = world.now().getTime()
@@ -67,6 +69,10 @@ export function openStore(file: string, limits: QueueLimits, world: World) {
     sweep: (limit: number): boolean => {
       const now = keepTime()
       return commits.apply(() => sweepEnded(now, limit))
+    },
+    /** A change that only shows that changes are taken; call it within `change`. */
+    noteHealthCheck: (): void => {
+      healthCheck.run(world.now().toISOString())
     },
     /** Lets `act` change more in the same flush, before each one. */
     beforeCommit: (act: () => void): void => {

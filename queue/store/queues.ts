@@ -1,6 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite'
 import type { QueueLimits } from '../queue-options.ts'
-import { type Metadata, parseMetadata, type QueueSettings, readSettings } from './metadata.ts'
+import { type Metadata, parseMetadata, type QueueSettings, settingsReader } from './metadata.ts'
 
 /** A queue is known to people by its project and its name, in the database by its key. */
 export interface QueueName {
@@ -17,6 +17,7 @@ export interface StoredQueue extends QueueName {
 export type QueueTable = ReturnType<typeof openQueueTable>
 
 export function openQueueTable(db: DatabaseSync, limits: QueueLimits) {
+  const readSettings = settingsReader(limits)
   const sql = {
     find: db.prepare('SELECT key, metadata FROM queues WHERE project = ? AND name = ?'),
     name: db.prepare('SELECT project, name FROM queues WHERE key = ?'),
@@ -34,7 +35,7 @@ export function openQueueTable(db: DatabaseSync, limits: QueueLimits) {
     const row = sql.find.get(queue.project, queue.name)
     if (row === undefined) return undefined
     const metadata = parseMetadata(String(row['metadata']))
-    return { ...queue, key: Number(row['key']), metadata, settings: readSettings(metadata, limits) }
+    return { ...queue, key: Number(row['key']), metadata, settings: readSettings(metadata) }
   }
 
   const create = (queue: QueueName, metadata: Metadata): StoredQueue => {
@@ -43,7 +44,7 @@ export function openQueueTable(db: DatabaseSync, limits: QueueLimits) {
       ...queue,
       key: Number(lastInsertRowid),
       metadata,
-      settings: readSettings(metadata, limits),
+      settings: readSettings(metadata),
     }
   }
 

@@ -1,0 +1,69 @@
+import { readFileSync } from 'node:fs'
+import { createServer as createHttpServer, type RequestListener, type Server } from 'node:http'
+import { createServer as createHttpsServer } from 'node:https'
+import { ConfigInvalidError } from '../../protocol/errors.ts'
+import { CannotListenError, PortTakenError } from '../errors.ts'
+import type { QueueServiceOptions } from '../queue-options.ts'
+
+/** Agents come back to a connection after minutes: making one, with TLS, costs more than keeping it. */
+const keepAliveMs = 600_000
+/** For a whole request to arrive; who is slower is cut off. */
+const requestMs = 60_000
+
+/**
+ * Listens, with TLS if there is a certificate.
+ *
+ * @returns the server, and the URL under which it can be reached.
+ * @throws {PortTakenError}
+ * @throws {CannotListenError}
+ * @throws {ConfigInvalidError} the certificate or its key cannot be read.
+ */
+export async function listen(
+  options: QueueServiceOptions,
+  answer: RequestListener,
+): Promise<{ server: Server; url: string }> {
+  const server = createServer(options, answer)
+  server.keepAliveTimeout = keepAliveMs
+  server.requestTimeout = requestMs
+  server.headersTimeout = requestMs
+  server.maxConnections = options.limits.maxConnections
+  await startListening(server, options)
+  const address = server.address()
+  const port = typeof address === 'object' && address !== null ? address.port : options.port
+  const host = options.host.includes(':') ? `[${options.host}]` : options.host
+  return { server, url: `${options.tls === undefined ? 'http' : 'https'}://${host}:${port}` }
+}
+
+function createServer({ tls }: QueueServiceOptions, answer: RequestListener): Server {
+  if (tls === undefined) return createHttpServer(answer)
+  try {
+    const cert = readFileSync(tls.certFile)
+    const key = readFileSync(tls.keyFile)
+    return createHttpsServer({ cert, key, minVersion: 'TLSv1.2' }, answer)
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error)
+    throw new ConfigInvalidError(
+      `cannot use the TLS certificate ${tls.certFile} with the key ${tls.keyFile}: ${reason}`,
+      { cause: error },
+    )
+  }
+}
+
+async function startListening(server: Server, { host, port }: QueueServiceOptions): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>()
+  server.once('error', reject)
+  server.listen({ host, port }, resolve)
+  try {
+    await promise
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'EADDRINUSE') {
+      throw new PortTakenError(host, port, { cause: error })
+    }
+    const reason = error instanceof Error ? error.message : String(error)
+    throw new CannotListenError(`cannot listen on ${host} port ${port}: ${reason}`, {
+      cause: error,
+    })
+  } finally {
+    server.off('error', reject)
+  }
+}
