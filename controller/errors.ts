@@ -84,6 +84,15 @@ export class CommandEndedError extends SaharaAgentError {
   }
 }
 
+/** The command's output was removed after its time of retention, or to make room. */
+export class OutputRemovedError extends SaharaAgentError {
+  readonly code = 'ERR_OUTPUT_REMOVED'
+
+  constructor(id: string) {
+    super(`the output of command ${id} was removed (retention); its record is still there`)
+  }
+}
+
 /** The idempotency key was used before, for another command. */
 export class IdempotencyConflictError extends SaharaAgentError {
   readonly code = 'ERR_IDEMPOTENCY_CONFLICT'
@@ -97,8 +106,8 @@ export class IdempotencyConflictError extends SaharaAgentError {
 export class ContentNotFoundError extends SaharaAgentError {
   readonly code = 'ERR_CONTENT_NOT_FOUND'
 
-  constructor(sha256: string) {
-    super(`no content ${sha256} is stored here; store it first with POST /v1/contents`)
+  constructor(sha256: string, options?: ErrorOptions) {
+    super(`no content ${sha256} is stored here; store it first with POST /v1/contents`, options)
   }
 }
 

@@ -1,0 +1,26 @@
+/** What takes the place of a value that is not shown. */
+const hidden = '(not shown)'
+
+/**
+ * An operation as listings may show it: values of the environment and of headers, input and signed URLs are left out. Pure.
+ */
+export function showOperation(operation: Readonly<Record<string, unknown>> & { name: string }): {
+  name: string
+} {
+  const shown: Record<string, unknown> & { name: string } = { ...operation }
+  if (isRecord(shown['env'])) {
+    shown['env'] = Object.fromEntries(Object.keys(shown['env']).map((name) => [name, hidden]))
+  }
+  if (Array.isArray(shown['headers'])) {
+    shown['headers'] = shown['headers'].map((header) =>
+      Array.isArray(header) ? [header[0], hidden] : hidden,
+    )
+  }
+  if (shown.name === 'stdin') delete shown['bytes']
+  if (shown.name === 'credentials') delete shown['credentials']
+  return shown
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

@@ -1,0 +1,30 @@
+import type { StoredCommand } from '../store/commands.ts'
+
+/**
+ * What a command's due moment means.
+ *
+ * - `expire`: it has never left, and its time to start is over.
+ * - `lose`: it may have been taken, and there was no word of its end until some time after its deadline.
+ * - `settle`: it has ended, and output that was announced did not come.
+ * - `wait`: not yet; look again then.
+ */
+export type DueVerdict =
+  | { do: 'expire' }
+  | { do: 'lose' }
+  | { do: 'settle' }
+  | { do: 'wait'; until: Date | null }
+
+/** Pure. */
+export function judgeDueCommand(
+  command: Pick<StoredCommand, 'endedAt' | 'outputSettled' | 'startBy' | 'deadline' | 'dueAt'>,
+  { now, hasNeverLeft, lostMarginMs }: { now: Date; hasNeverLeft: boolean; lostMarginMs: number },
+): DueVerdict {
+  const { deadline, dueAt, endedAt, outputSettled, startBy } = command
+  if (endedAt !== null) {
+    if (outputSettled || dueAt === null) return { do: 'wait', until: null }
+    return dueAt <= now ? { do: 'settle' } : { do: 'wait', until: dueAt }
+  }
+  if (hasNeverLeft) return startBy <= now ? { do: 'expire' } : { do: 'wait', until: startBy }
+  const lostAt = new Date(deadline.getTime() + lostMarginMs)
+  return lostAt <= now ? { do: 'lose' } : { do: 'wait', until: lostAt }
+}

@@ -1,0 +1,169 @@
+import {
+  BadRequestError,
+  MessageTooLargeError,
+  RateLimitedError,
+  ZaqarError,
+} from '../../protocol/zaqar/errors.ts'
+import { isRetryable } from '../../protocol/zaqar/judge-failure.ts'
+import { backoffDelayMs } from '../../protocol/zaqar/retry.ts'
+import type { ContentStore } from '../contents/content-store.ts'
+import type { Context } from '../context.ts'
+import { StoreWriteError } from '../errors.ts'
+import { markAllMayHaveLeft } from '../store/command-changes.ts'
+import {
+  listCommandsWithContentLeft,
+  listInstancesWithQueued,
+  listQueuedCommands,
+  type StoredCommand,
+} from '../store/commands.ts'
+import { type Instance, readInstance } from '../store/instances.ts'
+import { endUnpostable, noteUnclearPost, postCommands } from './post-commands.ts'
+import { type ContentSenders, startContentSenders } from './send-content.ts'
+import { createSlots, type Slots } from './slots.ts'
+
+/**
+ * Takes queued commands to the queue service: of one instance in order, of many instances at once. It works when it is
+ * woken and while something waits, and tries for ever while a command may still be begun.
+ */
+export interface Departures extends AsyncDisposable {
+  /** Something was queued for this instance. */
+  wake: (instanceId: string) => void
+  /** Whether a POST of this command is being made: it can neither be cancelled nor expire quietly meanwhile. */
+  isUnderWay: (commandId: string) => boolean
+}
+
+/** Commands that one round takes at most. */
+const roundLimit = 64
+
+/** Goes on where the last run of the program stopped: what it may have posted half is posted again. */
+export async function startDepartures(
+  context: Context,
+  contents: ContentStore,
+): Promise<Departures> {
+  const { config, store } = context
+  await store.write(() => markAllMayHaveLeft(store, config.lostMarginSeconds * 1000))
+  const stop = new AbortController()
+  const slots = createSlots(config.limits.postsAtOnce)
+  const senders = startContentSenders(context, contents, slots, stop.signal)
+  const underWay = new Set<string>()
+  const lines = new Map<string, Promise<void>>()
+  const line = { context, slots, senders, underWay, signal: stop.signal }
+
+  const wake = (instanceId: string) => {
+    if (stop.signal.aborted || lines.has(instanceId)) return
+    const running = serveInstance(line, instanceId).finally(() => {
+      lines.delete(instanceId)
+      // Woken between the last look and this moment.
+      if (readRound(context, instanceId, 1) !== undefined) wake(instanceId)
+    })
+    lines.set(instanceId, running)
+  }
+  for (const command of listCommandsWithContentLeft(store)) senders.send(command)
+  for (const instanceId of listInstancesWithQueued(store)) wake(instanceId)
+
+  return {
+    wake,
+    isUnderWay: (commandId) => underWay.has(commandId),
+    [Symbol.asyncDispose]: async () => {
+      stop.abort()
+      await Promise.allSettled(lines.values())
+      await senders[Symbol.asyncDispose]()
+    },
+  }
+}
+
+interface Line {
+  context: Context
+  slots: Slots
+  senders: ContentSenders
+  underWay: Set<string>
+  signal: AbortSignal
+}
+
+/** Posts what waits for one instance, until nothing does. */
+async function serveInstance(line: Line, instanceId: string): Promise<void> {
+  const { context, signal } = line
+  const { world, log } = context
+  let failures = 0
+  // After a refusal commands go one by one, so that one which cannot be posted does not hold up the others.
+  let limit = roundLimit
+  while (!signal.aborted) {
+    const round = takeRound(line, instanceId, limit)
+    if (round === undefined) return
+    try {
+      await line.slots.use(async () => await postCommands(context, round, signal))
+      for (const command of round.commands) line.senders.send(command)
+      release(line, round)
+      failures = 0
+      limit = roundLimit
+    } catch (error) {
+      if (signal.aborted) return
+      failures += 1
+      const delayMs = backoffDelayMs(failures, world.random, { baseMs: 100, capMs: 15_000 })
+      log.warn({ err: error, instance: instanceId, delayMs }, 'commands could not be posted')
+      limit = await settleFailedRound(line, round, error)
+      await world.sleep(delayMs, signal).catch(() => undefined)
+    }
+  }
+}
+
+interface Round {
+  instance: Instance
+  commands: StoredCommand[]
+}
+
+/** Reads and marks in one turn, so that no cancel can come in between. */
+function takeRound(line: Line, instanceId: string, limit: number): Round | undefined {
+  const round = readRound(line.context, instanceId, limit)
+  for (const { id } of round?.commands ?? []) line.underWay.add(id)
+  return round
+}
+
+function readRound(
+  { store, world }: Context,
+  instanceId: string,
+  limit: number,
+): Round | undefined {
+  const instance = readInstance(store, instanceId)
+  const commands = listQueuedCommands(store, instanceId, { now: world.now(), limit })
+  return instance === undefined || commands.length === 0 ? undefined : { instance, commands }
+}
+
+function release({ underWay }: Line, { commands }: Round): void {
+  for (const { id } of commands) underWay.delete(id)
+}
+
+/** Books what a failed round means, and gives the limit of the next one. */
+async function settleFailedRound(line: Line, round: Round, error: unknown): Promise<number> {
+  switch (judgeRound(error)) {
+    case 'refused':
+      release(line, round)
+      return roundLimit
+    case 'impossible':
+      if (round.commands.length === 1) await endUnpostable(line.context, round.commands)
+      release(line, round)
+      return 1
+    case 'unclear':
+      try {
+        await noteUnclearPost(line.context, round.commands)
+        release(line, round)
+      } catch (storeError) {
+        // Not released: as long as the store does not know that they may have left, nobody may say they have not.
+        line.context.log.error({ err: storeError }, 'an unclear post could not be noted')
+      }
+      return roundLimit
+  }
+}
+
+/**
+ * - `unclear`: the queue service may have taken the commands.
+ * - `refused`: it has not, and may later: our right or its address is wrong, or it asks for patience.
+ * - `impossible`: it never will take one of them, or one of them cannot be sealed.
+ */
+function judgeRound(error: unknown): 'unclear' | 'refused' | 'impossible' {
+  if (error instanceof StoreWriteError) return 'unclear'
+  if (error instanceof RateLimitedError) return 'refused'
+  if (isRetryable(error)) return 'unclear'
+  if (error instanceof BadRequestError || error instanceof MessageTooLargeError) return 'impossible'
+  return error instanceof ZaqarError ? 'refused' : 'impossible'
+}

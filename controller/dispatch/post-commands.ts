@@ -1,0 +1,97 @@
+import type { Result } from '../../protocol/messages/replies.ts'
+import { importKey } from '../../protocol/sealing/keys.ts'
+import { sealCommand } from '../../protocol/sealing/seal-command.ts'
+import { type NewMessage, splitIntoPosts } from '../../protocol/zaqar/split-into-posts.ts'
+import type { Context } from '../context.ts'
+import { endCommand, markMayHaveLeft, markPosted, settleOutput } from '../store/command-changes.ts'
+import { readRequest } from '../store/command-secrets.ts'
+import type { StoredCommand } from '../store/commands.ts'
+import type { Instance } from '../store/instances.ts'
+import { commandKey } from '../wakeups.ts'
+import { messageTtlSeconds } from './message-ttl.ts'
+
+/**
+ * Seals an instance's commands and posts them in order, in as few requests as they fit; each request's commands are on
+ * the books as `posted` before the next one goes.
+ *
+ * @throws {ZaqarError} the first request that failed; what was posted before stays posted.
+ */
+export async function postCommands(
+  context: Context,
+  { instance, commands }: { instance: Instance; commands: readonly StoredCommand[] },
+  signal: AbortSignal,
+): Promise<void> {
+  const { queue, store, wakeups } = context
+  const messages = await sealCommands(context, instance, commands)
+  for (const post of splitIntoPosts([...messages.keys()])) {
+    await queue.postMessages(instance.commandQueue, post, { signal })
+    const posted = post.messages.flatMap((message) => messages.get(message) ?? [])
+    await store.write(() => {
+      for (const command of posted) {
+        const lostAt = lostAtOf(context, command)
+        markPosted(store, command.id, { now: context.world.now(), lostAt })
+      }
+    })
+    for (const { id } of posted) wakeups.wake(commandKey(id))
+  }
+}
+
+/** A POST had no clear end: its commands may be on the queue. */
+export async function noteUnclearPost(
+  context: Context,
+  commands: readonly StoredCommand[],
+): Promise<void> {
+  const { store } = context
+  await store.write(() => {
+    for (const command of commands) markMayHaveLeft(store, command.id, lostAtOf(context, command))
+  })
+}
+
+/** Ends commands that can never be posted. */
+export async function endUnpostable(
+  { store, world, wakeups }: Context,
+  commands: readonly StoredCommand[],
+): Promise<void> {
+  const now = world.now()
+  const result = {
+    state: 'failed',
+    reason: { code: 'cannot-post', message: 'it can neither be sealed nor posted as it is' },
+    endedAt: now,
+    outputBytes: 0,
+    streams: {},
+    survivors: [],
+    answer: {},
+  } satisfies Result
+  await store.write(() => {
+    for (const { id } of commands) {
+      if (endCommand(store, id, { state: 'failed', result, now, dueAt: null })) {
+        settleOutput(store, id, true)
+      }
+    }
+  })
+  for (const { id } of commands) wakeups.wake(commandKey(id))
+}
+
+/** A command sealed anew has the same id and reply key: the agent knows it again. */
+async function sealCommands(
+  { config, keyring, store, world }: Context,
+  instance: Instance,
+  commands: readonly StoredCommand[],
+): Promise<Map<NewMessage, StoredCommand>> {
+  if (instance.sealingKey === null) return new Map()
+  const agent = await importKey(instance.sealingKey)
+  const { signing } = await keyring.keysOf(instance.clusterId)
+  const sealed = commands.map(async (command) => {
+    const request = readRequest(store, command.id)
+    // It has ended since it was read.
+    if (request === undefined) return []
+    const body = await sealCommand(request, { cluster: signing, agent })
+    const ttlSeconds = messageTtlSeconds(command.deadline, world.now(), config.lostMarginSeconds)
+    return [[{ body, ttlSeconds }, command] as const]
+  })
+  return new Map((await Promise.all(sealed)).flat())
+}
+
+function lostAtOf({ config }: Context, command: StoredCommand): Date {
+  return new Date(command.deadline.getTime() + config.lostMarginSeconds * 1000)
+}

@@ -1,0 +1,211 @@
+import type { Hello, Welcome } from '../../protocol/messages/enrolment.ts'
+import { protocolVersion } from '../../protocol/messages/wire-types.ts'
+import { importKey, keyId } from '../../protocol/sealing/keys.ts'
+import { sealWelcome } from '../../protocol/sealing/seal-enrolment.ts'
+import type { Context } from '../context.ts'
+import type { Departures } from '../dispatch/departures.ts'
+import { newQueueName, uuidV7 } from '../ids.ts'
+import { retireInstance } from '../instances/retire-instance.ts'
+import { insertAlert } from '../store/alerts.ts'
+import type { Cluster } from '../store/clusters.ts'
+import { findEnrolmentSecret } from '../store/enrolment-secrets.ts'
+import {
+  countInstances,
+  findInstance,
+  findInstanceByKey,
+  findInstanceByUuid,
+  forgottenAt,
+  type Instance,
+  insertInstance,
+  noteAgent,
+  pinInstance,
+  readInstance,
+  readReportKey,
+} from '../store/instances.ts'
+import { noteCredentials } from '../store/renewals.ts'
+import { type HelloVerdict, judgeHello, type Known } from './judge-hello.ts'
+import { mintCredentials } from './mint-credentials.ts'
+
+/** How long an answer lies on the lobby, in seconds; an agent that comes later asks again. */
+const welcomeTtlSeconds = 600
+
+/**
+ * Answers a hello over the lobby. The same hello may come any number of times: it is answered each time.
+ *
+ * @returns when the instance's credentials are to be renewed; `undefined` for one that was refused.
+ * @throws {ZaqarError | StoreWriteError} it was not answered, and is to be tried again.
+ */
+export async function answerHello(
+  context: Context,
+  departures: Departures,
+  cluster: Cluster,
+  hello: Hello,
+  signal: AbortSignal,
+): Promise<Date | undefined> {
+  const keyIds = { signing: await keyId(hello.signingKey), sealing: await keyId(hello.sealingKey) }
+  const pinnedSealing = await pinnedSealingKeyId(context, cluster, keyIds.signing)
+  const admission = await context.store.write(() => {
+    const known = gatherKnown(context, cluster, hello, { ...keyIds, pinnedSealing })
+    return admit(context, departures, cluster, hello, keyIds.signing, judgeHello(hello, known))
+  })
+  if ('refused' in admission) {
+    const reason = admission.refused
+    await postWelcome(context, cluster, hello, (place) => ({
+      ...place,
+      verdict: 'refused',
+      reason,
+    }))
+    return undefined
+  }
+  return await welcome(context, cluster, hello, admission.instance, signal)
+}
+
+type Admission = { instance: Instance } | { refused: { code: string; message: string } }
+
+/** Books what was decided. Call it inside `write`. */
+function admit(
+  context: Context,
+  departures: Departures,
+  cluster: Cluster,
+  hello: Hello,
+  signingKeyId: string,
+  verdict: HelloVerdict,
+): Admission {
+  switch (verdict.do) {
+    case 'answer':
+      return { instance: verdict.instance }
+    case 'pin':
+      return pin(context, verdict.instance.id, hello, signingKeyId)
+    case 'create':
+      return pin(context, insertNew(context, cluster, verdict.name), hello, signingKeyId)
+    case 'replace': {
+      // A new id and a new queue: nothing that was meant for the old key can reach the new one.
+      retireInstance(context, departures, verdict.instance, { forgotten: false })
+      return pin(context, insertNew(context, cluster, verdict.instance.name), hello, signingKeyId)
+    }
+    case 'refuse':
+      raiseRefusal(context, cluster, hello, verdict)
+      return { refused: { code: verdict.code, message: verdict.message } }
+  }
+}
+
+async function welcome(
+  context: Context,
+  cluster: Cluster,
+  hello: Hello,
+  instance: Instance,
+  signal: AbortSignal,
+): Promise<Date | undefined> {
+  const { config, store } = context
+  const { credentials, expireAt, renewAt } = await mintCredentials(
+    context,
+    cluster,
+    instance,
+    signal,
+  )
+  const reportKey = readReportKey(store, instance.id)
+  // It was forgotten meanwhile.
+  if (reportKey === undefined) return undefined
+  const answer = (place: Place): Welcome => ({
+    ...place,
+    verdict: 'welcome',
+    instance: instance.id,
+    instanceName: instance.name,
+    reportKey: Uint8Array.from(reportKey),
+    credentials,
+    heartbeatSeconds: config.heartbeatSeconds,
+  })
+  await postWelcome(context, cluster, hello, answer, signal)
+  await store.write(() => {
+    noteCredentials(store, instance.id, { expireAt, renewAt })
+    noteAgent(store, instance.id, { agentVersion: hello.agentVersion, now: context.world.now() })
+  })
+  context.log.info(
+    { cluster: cluster.name, instance: instance.name, purpose: hello.purpose },
+    'an instance got its credentials',
+  )
+  return renewAt
+}
+
+/** What a welcome has whatever it says: it proves for which hello it is. */
+type Place = Pick<Welcome, 'v' | 'cluster' | 'nonce'>
+
+async function postWelcome(
+  { keyring, queue }: Context,
+  cluster: Cluster,
+  hello: Hello,
+  write: (place: Place) => Welcome,
+  signal: AbortSignal,
+): Promise<void> {
+  const { signing } = await keyring.keysOf(cluster.id)
+  const agent = await importKey(hello.sealingKey)
+  const answer = write({ v: protocolVersion, cluster: cluster.id, nonce: hello.nonce })
+  const body = await sealWelcome(answer, { cluster: signing, agent })
+  await queue.postMessages(cluster.lobbyQueue, [{ body, ttlSeconds: welcomeTtlSeconds }], {
+    signal,
+  })
+}
+
+function gatherKnown(
+  { config, store, world }: Context,
+  cluster: Cluster,
+  hello: Hello,
+  keyIds: { signing: string; sealing: string; pinnedSealing: string | undefined },
+): Known {
+  const secret = hello.enrolmentSecret && findEnrolmentSecret(store, hello.enrolmentSecret)
+  return {
+    now: world.now(),
+    secret: secret?.clusterId === cluster.id ? secret : undefined,
+    signingKeyId: keyIds.signing,
+    isSealingKeyPinned: () => keyIds.sealing === keyIds.pinnedSealing,
+    byKey: findInstanceByKey(store, cluster.id, keyIds.signing),
+    forgottenAt: forgottenAt(store, cluster.id, keyIds.signing),
+    byUuid: findInstanceByUuid(store, cluster.id, hello.instanceUuid),
+    byName: (name) => findInstance(store, cluster.id, name),
+    instanceCount: countInstances(store, cluster.id),
+    instanceLimit: config.limits.instancesPerCluster,
+  }
+}
+
+async function pinnedSealingKeyId({ store }: Context, cluster: Cluster, signingKeyId: string) {
+  const pinned = findInstanceByKey(store, cluster.id, signingKeyId)?.sealingKey
+  return pinned ? await keyId(pinned) : undefined
+}
+
+function insertNew({ store, world }: Context, cluster: Cluster, name: string): string {
+  const id = uuidV7(world)
+  insertInstance(store, {
+    id,
+    clusterId: cluster.id,
+    name,
+    createdAt: world.now(),
+    commandQueue: newQueueName('c', world),
+  })
+  return id
+}
+
+function pin({ store, world }: Context, id: string, hello: Hello, signingKeyId: string): Admission {
+  pinInstance(store, id, {
+    instanceUuid: hello.instanceUuid,
+    signingKeyId,
+    sealingKey: hello.sealingKey,
+    reportKey: world.randomBytes(32),
+    now: world.now(),
+  })
+  const instance = readInstance(store, id)
+  if (instance === undefined) throw new Error('an instance vanished inside one transaction')
+  return { instance }
+}
+
+function raiseRefusal(
+  { config, log, store, world }: Context,
+  cluster: Cluster,
+  hello: Hello,
+  { code, message, alertOn }: Extract<HelloVerdict, { do: 'refuse' }>,
+): void {
+  log.warn({ cluster: cluster.name, instance: alertOn?.name, code }, 'an enrolment was refused')
+  if (alertOn === undefined) return
+  const who = JSON.stringify(hello.instanceUuid)
+  const alert = { at: world.now(), code, message: `enrolment of ${who} refused: ${message}` }
+  insertAlert(store, alertOn.id, alert, config.limits.alertsPerInstance)
+}

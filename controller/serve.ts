@@ -1,0 +1,86 @@
+import { type Logger, pino } from 'pino'
+import type { World } from '../protocol/world.ts'
+import { serveApi } from './api/serve-api.ts'
+import { createClusterKeyring } from './cluster-keyring.ts'
+import { startQueueRetirement } from './clusters/retire-queues.ts'
+import type { ControllerConfig } from './config.ts'
+import { connectQueue } from './connect-queue.ts'
+import { openContentStore } from './contents/content-store.ts'
+import type { Context } from './context.ts'
+import { createDueBell } from './deadlines/due-bell.ts'
+import { startDeadlines } from './deadlines/start-deadlines.ts'
+import { startDepartures } from './dispatch/departures.ts'
+import { openEmbeddedQueue } from './embedded-queue.ts'
+import { openReception } from './enrolment/reception.ts'
+import { startRenewals } from './enrolment/renew-credentials.ts'
+import { startCollectors } from './replies/collectors.ts'
+import { startSettlements } from './replies/settlements.ts'
+import { lockState } from './state-lock.ts'
+import { listClusters } from './store/clusters.ts'
+import { openStore } from './store/open-store.ts'
+import { startRetention } from './store/start-retention.ts'
+import { createWakeups } from './wakeups.ts'
+
+/** A controller that serves. Disposing of it ends what waits, and leaves everything else to the next start. */
+export interface Controller extends AsyncDisposable {
+  /** The API's Unix socket. */
+  socketPath: string
+  /** The API over TCP, when it is configured. */
+  apiUrl: string | null
+  /** The queue service that agents are told of. */
+  queueUrl: string
+}
+
+/**
+ * Opens the parts in the order of their lives; they are closed in the reverse one.
+ *
+ * @throws {ConfigInvalidError} a file that the configuration names cannot be used.
+ * @throws {StateLockedError | StoreUnusableError} the state directory cannot be used.
+ * @throws {CannotListenError} the API or the embedded queue has no address.
+ */
+export async function openController(
+  config: ControllerConfig,
+  world: World,
+  log: Logger = pino({ level: 'silent' }),
+): Promise<Controller> {
+  await using parts = new AsyncDisposableStack()
+  parts.use(await lockState(config.stateDirectory))
+  const store = parts.use(await openStore(config.stateDirectory, world))
+  const embedded = parts.use(await openEmbeddedQueue(config, world, log))
+  const { queue, advertised } = parts.use(await connectQueue(config, embedded, world))
+  const keyring = createClusterKeyring(store)
+  const [wakeups, dueBell] = [createWakeups(), createDueBell()]
+  const context: Context = {
+    config,
+    world,
+    store,
+    queue,
+    advertised,
+    keyring,
+    wakeups,
+    dueBell,
+    log,
+  }
+
+  const contents = await openContentStore(context)
+  parts.use(startRetention(context, contents))
+  const departures = parts.use(await startDepartures(context, contents))
+  parts.use(startDeadlines(context, departures))
+  const renewals = parts.use(startRenewals(context, departures))
+  const retirement = parts.use(startQueueRetirement(context))
+  const settlements = parts.use(startSettlements(context))
+  const reception = parts.use(openReception(context, departures, renewals.set))
+  const arrivals = { answerHello: reception.receive, settleLarge: settlements.add }
+  const collectors = parts.use(startCollectors(context, arrivals, listClusters(store)))
+
+  const retireSoon = () => retirement.set(world.now())
+  const api = parts.use(await serveApi({ context, contents, departures, collectors, retireSoon }))
+  log.info({ socket: api.socketPath, api: api.url, queue: advertised.url }, 'the controller serves')
+  const opened = parts.move()
+  return {
+    socketPath: api.socketPath,
+    apiUrl: api.url,
+    queueUrl: advertised.url,
+    [Symbol.asyncDispose]: async () => await opened.disposeAsync(),
+  }
+}

@@ -1,0 +1,83 @@
+import { StoreWriteError } from '../errors.ts'
+import type { Database } from './database.ts'
+
+/**
+ * Runs a change in a transaction and resolves with its value once that is flushed to the disk. Changes that are asked
+ * for in the same turn share one transaction, so that many concurrent requests cost one flush. A change that throws is
+ * undone alone.
+ *
+ * @throws whatever the change throws.
+ * @throws {StoreWriteError} the flush failed (a full disk): nothing of the change is kept.
+ */
+export type Write = <T>(change: () => T) => Promise<T>
+
+/** Settles one waiting change; called with the error of the whole transaction, if it failed. */
+interface Waiting {
+  apply: () => void
+  settle: (failure?: StoreWriteError) => void
+}
+
+/** Begins to collect changes for a database of which nobody else writes. */
+export function createGroupCommit(database: Database): { write: Write; flush: () => void } {
+  let waiting: Waiting[] = []
+
+  const flush = () => {
+    const group = waiting
+    waiting = []
+    if (group.length === 0) return
+    const failure = commitTogether(database, group)
+    for (const { settle } of group) settle(failure)
+  }
+
+  return {
+    flush,
+    write: <T>(change: () => T): Promise<T> => {
+      const { promise, resolve, reject } = Promise.withResolvers<T>()
+      let settle: (failure?: StoreWriteError) => void = reject
+      const apply = () => {
+        database.script('SAVEPOINT change')
+        try {
+          const value = change()
+          settle = (failure) => (failure ? reject(failure) : resolve(value))
+        } catch (error) {
+          database.script('ROLLBACK TO change')
+          settle = () => reject(error)
+        }
+        database.script('RELEASE change')
+      }
+      // The next turn, not a microtask: requests that arrived in one turn of the loop shall meet here.
+      if (waiting.length === 0) setImmediate(flush)
+      waiting.push({ apply, settle: (failure) => settle(failure) })
+      return promise
+    },
+  }
+}
+
+function commitTogether(
+  database: Database,
+  group: readonly Waiting[],
+): StoreWriteError | undefined {
+  try {
+    database.script('BEGIN IMMEDIATE')
+    for (const { apply } of group) apply()
+    database.script('COMMIT')
+    return undefined
+  } catch (cause) {
+    rollBack(database)
+    const why = cause instanceof Error ? cause.message : String(cause)
+    return new StoreWriteError(
+      `the store took nothing (${why}); make room on its disk, then retry`,
+      {
+        cause,
+      },
+    )
+  }
+}
+
+function rollBack(database: Database): void {
+  try {
+    database.script('ROLLBACK')
+  } catch {
+    // SQLite has rolled back by itself, as it does when the disk is full.
+  }
+}
