@@ -2,8 +2,8 @@ import { describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { z } from 'zod'
 import { Bootstrap } from '../protocol/messages/enrolment.ts'
+import { aBootstrap } from '../test/cloud-init/a-bootstrap.ts'
 import { renderUserData, UserDataTooLargeError, userDataLimitBytes } from './render-user-data.ts'
-import { aBootstrap } from './test-bootstrap.ts'
 
 const CloudConfig = z.object({
   write_files: z.tuple([

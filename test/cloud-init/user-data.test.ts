@@ -5,8 +5,8 @@ import { join } from 'node:path'
 import { execa } from 'execa'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { renderUserData } from '../../cloud-init/render-user-data.ts'
-import { aBootstrap } from '../../cloud-init/test-bootstrap.ts'
 import { Bootstrap } from '../../protocol/messages/enrolment.ts'
+import { aBootstrap } from './a-bootstrap.ts'
 
 let directory: string
 beforeEach(async () => {

@@ -1,4 +1,4 @@
-import type { Bootstrap } from '../protocol/messages/enrolment.ts'
+import type { Bootstrap } from '../../protocol/messages/enrolment.ts'
 
 /** A valid bootstrap; `differences` are all that a test cares about. */
 export function aBootstrap(differences: Partial<Bootstrap> = {}): Bootstrap {

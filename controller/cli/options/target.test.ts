@@ -1,0 +1,39 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { parseRemoteFile, parseTarget } from './target.ts'
+
+const name = fc.stringMatching(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/)
+
+describe('a target', () => {
+  test('is a cluster, or an instance of it', () => {
+    expect(parseTarget('web')).toEqual({ cluster: 'web' })
+    expect(parseTarget('web/worker-1')).toEqual({ cluster: 'web', instance: 'worker-1' })
+  })
+
+  test.for(['', '/', 'web/', '/worker', 'a/b/c', 'Web', 'web/Worker', '-web', 'web ', 'a:b', '..'])(
+    'is not %j',
+    (text) => {
+      expect(parseTarget(text)).toBeNull()
+    },
+  )
+})
+
+describe('a file on an instance', () => {
+  test('is whatever stands behind the first colon', () => {
+    fc.assert(
+      fc.property(name, fc.option(name), fc.string({ minLength: 1 }), (cluster, instance, path) => {
+        fc.pre(!path.includes('\0'))
+        const target = instance === null ? { cluster } : { cluster, instance }
+        const text = `${[cluster, ...(instance === null ? [] : [instance])].join('/')}:${path}`
+        expect(parseRemoteFile(text)).toEqual({ target, path })
+      }),
+    )
+  })
+
+  test.for(['web', 'web/worker-1', 'web:', ':path', '/etc/hosts', 'web/w:a\0b'])(
+    'is not %j',
+    (text) => {
+      expect(parseRemoteFile(text)).toBeNull()
+    },
+  )
+})

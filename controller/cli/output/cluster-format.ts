@@ -1,0 +1,28 @@
+import type { Cluster } from '../../api/resources.ts'
+import { formatAge, formatMoment } from './human-time.ts'
+import { formatFields, formatTable } from './table.ts'
+
+/** Clusters as a table. */
+export function formatClusters(clusters: readonly Cluster[], now: Date): string {
+  return formatTable(
+    ['NAME', 'INSTANCES', 'OPEN COMMANDS', 'CREATED', 'ID'],
+    clusters.map(({ name, instances, openCommands, createdAt, id }) => [
+      name,
+      instances,
+      openCommands,
+      formatAge(createdAt, now),
+      id,
+    ]),
+  )
+}
+
+/** All that is known of one. */
+export function formatCluster(cluster: Cluster, now: Date): string {
+  return formatFields({
+    name: cluster.name,
+    id: cluster.id,
+    created: formatMoment(cluster.createdAt, now),
+    instances: cluster.instances,
+    'open commands': cluster.openCommands,
+  })
+}

@@ -1,0 +1,150 @@
+import { describe, expect, test } from 'vitest'
+import { json, openFakeApi, problem, runCli } from '../../test/controller-cli/fake-api.ts'
+import type { CatalogueEntry } from './catalogue.ts'
+import { catalogue } from './catalogue.ts'
+
+const nowhere = { socketPath: '/no/such/controller.sock' }
+
+describe('the program', () => {
+  test('shows its help, its exit codes and its version', async () => {
+    const help = await runCli(nowhere, ['--help'])
+    expect(help.exitCode).toBe(0)
+    expect(help.stdout).toMatch(/cluster[\s\S]*run[\s\S]*Exit codes:/)
+    expect(await runCli(nowhere, ['--version'])).toMatchObject({
+      exitCode: 0,
+      stdout: expect.stringMatching(/^\d+\.\d+\.\d+\n$/),
+    })
+  })
+
+  test.for(leaves(catalogue))('%s explains itself with an example', async (path) => {
+    const { exitCode, stdout } = await runCli(nowhere, [...path.split(' '), '--help'])
+    expect(exitCode).toBe(0)
+    expect(stdout).toContain(`Usage: sahara-controller ${path}`)
+    expect(stdout).toContain('--json')
+    expect(stdout).toMatch(/Examples:\n {2}\$ sahara-controller/)
+  })
+
+  test.for([
+    [[], ''],
+    [['frobnicate'], "unknown command 'frobnicate'"],
+    [['run', 'web', '--frob', '--', 'ls'], "unknown option '--frob'"],
+    [['run'], "missing required argument 'target'"],
+    [['run', 'web'], 'nothing to run'],
+    [['run', 'WEB', '--', 'ls'], '<target>: "WEB" names no cluster'],
+    [['run', 'web', '--timeout', '5x', '--', 'ls'], '--timeout: "5x" is no duration'],
+    [['run', 'web', '--env', 'A', '--', 'ls'], '--env: "A" is no KEY=VALUE'],
+    [['run', 'web', 'ls', '-l'], "unknown option '-l'; options of a command to run go behind `--`"],
+    [['run', 'web', '--script', 'x', '--', 'ls'], '--script takes no arguments'],
+    [['run', 'web', '--script', '-', '-i'], 'cannot be both'],
+    [['instance', 'show', 'web'], '<instance>: "web" names no instance'],
+    [['command', 'show', 'web'], '<id>: is no id of a command'],
+    [['put', 'a', 'web'], '<remote>: "web" names no file there'],
+    [['put', 'a', 'web:/x', '--append', '--create'], 'exclude each other'],
+    [['get', 'web:/x', '-'], 'cannot go to `-`'],
+    [['get', 'web/a:/x/..', '.'], "no file's name"],
+    [['status', '--socket', '/x', '--url', 'http://x'], 'name two controllers'],
+  ] as const)('refuses %j as wrong use', async ([argv, message]) => {
+    const { exitCode, stdout, stderr } = await runCli(nowhere, argv)
+    expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: '' })
+    expect(stderr).toContain(message)
+    if (message !== '') expect(stderr).toMatch(/^error: .* \(ERR_USAGE\)\n$/)
+  })
+
+  test('tells an error as JSON where JSON is wanted', async () => {
+    const { exitCode, stderr } = await runCli(nowhere, ['cluster', 'show', '--json', 'WEB'])
+    expect(exitCode).toBe(2)
+    expect(JSON.parse(stderr)).toMatchObject({ code: 'ERR_USAGE' })
+  })
+
+  test('says how to start a controller that is not there', async () => {
+    expect(await runCli(nowhere, ['status'])).toEqual({
+      exitCode: 255,
+      stdout: '',
+      stderr:
+        'error: the controller does not answer at /no/such/controller.sock; start it with ' +
+        '`sahara-controller serve`, or name another one by --socket or --url (ERR_CONTROLLER_UNREACHABLE)\n',
+    })
+  })
+
+  test('tells what the API refused under the API’s own code, without control characters', async () => {
+    await using api = await openFakeApi({
+      'POST /v1/clusters': problem(409, 'ERR_CLUSTER_EXISTS', 'the cluster "web" exists\u001b[2J'),
+    })
+    expect(await runCli(api, ['cluster', 'create', 'web'])).toMatchObject({
+      exitCode: 255,
+      stderr: 'error: the cluster "web" exists\uFFFD[2J (ERR_CLUSTER_EXISTS)\n',
+    })
+  })
+
+  test.for([
+    ['no JSON', (text: string) => text],
+    ['another shape', () => '{"clusters":7}'],
+  ] as const)('takes nobody else for a controller: %s', async ([, answer]) => {
+    await using api = await openFakeApi({
+      'GET /v1/clusters': (response) => void response.end(answer('<html>')),
+    })
+    const { exitCode, stderr } = await runCli(api, ['cluster', 'list'])
+    expect(exitCode).toBe(255)
+    expect(stderr).toContain('(ERR_CONTROLLER_REPLY_UNPARSABLE)')
+  })
+})
+
+const cluster = {
+  id: '0197c0de-0000-7000-8000-000000000001',
+  name: 'web',
+  createdAt: '2030-01-01T12:00:00.000Z',
+  instances: 3,
+  openCommands: 0,
+  fromTheFuture: true,
+}
+
+describe('clusters', () => {
+  test('are listed as a table, with times that people read', async () => {
+    await using api = await openFakeApi({ 'GET /v1/clusters': json(200, { clusters: [cluster] }) })
+    const { stdout } = await runCli(api, ['cluster', 'list'])
+    expect(stdout).toBe(
+      `NAME  INSTANCES  OPEN COMMANDS  CREATED  ID\nweb   3          0              5m ago   ${cluster.id}\n`,
+    )
+  })
+
+  test('are printed untouched as JSON, wherever --json stands', async () => {
+    await using api = await openFakeApi({ 'GET /v1/clusters/web': json(200, cluster) })
+    for (const argv of [
+      ['cluster', 'show', 'web', '--json'],
+      ['--json', 'cluster', 'show', 'web'],
+    ]) {
+      expect((await runCli(api, argv)).stdout).toBe(`${JSON.stringify(cluster)}\n`)
+    }
+  })
+})
+
+describe('user-data', () => {
+  const userData = { format: 'script', userData: '#!/bin/sh\n', expiresAt: '2031-01-01T00:00:00Z' }
+
+  test('goes to standard output as it is', async () => {
+    await using api = await openFakeApi({ 'POST /v1/clusters/web/user-data': json(201, userData) })
+    const argv = [
+      'user-data',
+      'web',
+      '--instance',
+      'w-1',
+      '--format',
+      'script',
+      '--valid-days',
+      '7',
+    ]
+    expect(await runCli(api, argv)).toEqual({ exitCode: 0, stdout: '#!/bin/sh\n', stderr: '' })
+    expect(JSON.parse(String(api.asked.at(0)?.body))).toEqual({
+      format: 'script',
+      instance: 'w-1',
+      validDays: 7,
+    })
+  })
+})
+
+function leaves(entries: readonly CatalogueEntry[], above: readonly string[] = []): string[] {
+  return entries.flatMap((entry) => {
+    const path = [...above, entry.name]
+    return 'commands' in entry ? leaves(entry.commands, path) : [path.join(' ')]
+  })
+}
