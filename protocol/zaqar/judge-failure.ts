@@ -24,6 +24,8 @@ const verdicts: ReadonlyMap<ErrorCode, FailureVerdict> = new Map([
   ['ERR_QUEUE_UNAVAILABLE', 'retry'],
   ['ERR_QUEUE_RATE_LIMITED', 'retry'],
   ['ERR_QUEUE_REPLY_UNPARSABLE', 'retry'],
+  // The token that a call needs could not be had.
+  ['ERR_KEYSTONE_UNREACHABLE', 'retry'],
   ['ERR_QUEUE_UNAUTHORIZED', 'new-credentials'],
   ['ERR_QUEUE_FORBIDDEN', 'new-credentials'],
   ['ERR_SIGNED_URL_EXPIRED', 'new-credentials'],
