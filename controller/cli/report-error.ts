@@ -3,7 +3,7 @@ import { ControllerRefusedError, UsageError } from './errors.ts'
 import { ownErrorExitCode, usageExitCode } from './exit-code.ts'
 import { printable } from './output/printable.ts'
 import type { Terminal } from './terminal.ts'
-import { writeAll } from './terminal.ts'
+import { isBrokenPipe, writeAll } from './terminal.ts'
 
 /** 128 + SIGPIPE: whoever read our output has gone, as in `run ... | head`. */
 const brokenPipeExitCode = 141
@@ -17,7 +17,7 @@ export async function reportError(
   { stderr }: Pick<Terminal, 'stderr'>,
   json: boolean,
 ): Promise<number> {
-  if (nodeCode(error) === 'EPIPE') return brokenPipeExitCode
+  if (isBrokenPipe(error)) return brokenPipeExitCode
   const { code, message } = describeError(error)
   const text = json ? JSON.stringify({ code, message }) : `error: ${printable(message)} (${code})`
   try {

@@ -28,3 +28,8 @@ export async function writeAll(
   })
   await promise
 }
+
+/** Whoever read our output has gone, as in `run ... | head -1`. */
+export function isBrokenPipe(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'EPIPE'
+}

@@ -59,7 +59,8 @@ export const defineRun: DefineCommand = (command, act) => {
     .addHelpText(
       'after',
       '\nOutput comes while it runs; of several instances, each line behind the name of its instance.\n' +
-        'Ctrl-C cancels and waits for the end; a second Ctrl-C leaves. With --json, one JSON document per line.',
+        'Ctrl-C cancels and waits for the end; a second Ctrl-C leaves. It is cancelled as well when nobody reads our\n' +
+        'output any more (141). With --json, one JSON document per line.',
     )
     .addHelpText('after', exitCodeHelp)
     .addHelpText(

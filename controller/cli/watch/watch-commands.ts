@@ -1,6 +1,7 @@
 import type { CommandRecord } from '../../api/resources.ts'
 import type { Answer } from '../api/api-connection.ts'
 import type { Terminal } from '../terminal.ts'
+import { isBrokenPipe } from '../terminal.ts'
 import { cancelOnInterrupt } from './cancel-on-interrupt.ts'
 import type { Following, OutputAnswer } from './follow-command.ts'
 import { followOutput, followToEnd } from './follow-command.ts'
@@ -60,6 +61,10 @@ export async function untilInterruptedTwice(
     return { left: false, commands: await Promise.all(ended) }
   } catch (error) {
     if (leave.signal.aborted) return { left: true, running: stillRunning() }
+    // As with ssh: a program whose output nobody reads any more is ended, rather than left to fill the store.
+    if (isBrokenPipe(error)) {
+      await Promise.allSettled(stillRunning().map(({ id }) => api.cancelCommand(id)))
+    }
     throw error
   } finally {
     stop.abort()
