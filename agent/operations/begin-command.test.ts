@@ -195,7 +195,7 @@ describe('write', () => {
     writeFileSync(`${place}/there`, 'old')
     symlinkSync('nowhere', `${place}/dangling`)
     symlinkSync('loop', `${place}/loop`)
-    execFileSync('mkfifo', [`${place}/fifo`])
+    execFileSync('/usr/bin/mkfifo', [`${place}/fifo`])
     const before = readdirSync(place)
     const result = await write(`${place}${path}`, 'new', fields)
     expect(result).toMatchObject({ state: 'failed', reason: { code } })

@@ -3,7 +3,6 @@ import type { World } from '../../protocol/world.ts'
 import type { CommandSpec } from '../runner/command-spec.ts'
 import type { RunnerClient } from '../runner/runner-client.ts'
 import { segmentBytes } from '../runner/spool-segments.ts'
-import { RunnerUnreachableError } from '../runner/start-runner.ts'
 import type { OperationHandler, OperationsOptions } from './begin-command.ts'
 import { endedCommand } from './ended-command.ts'
 import type { CommandToRun } from './operation.ts'
@@ -21,8 +20,9 @@ export function createExec(
       try {
         return await runner.begin(toSpec(toRun, fields, what, options))
       } catch (error) {
-        if (!(error instanceof RunnerUnreachableError)) throw error
-        return fail('runner-unreachable', error.message, world)
+        // A RunnerUnreachableError, or what kept the runner from being started: a full disk, no rights.
+        const message = error instanceof Error ? error.message : 'the runner cannot be started'
+        return fail('runner-unreachable', message, world)
       }
     },
     resume: async ({ command, directory }) => runner.resume(command.id, directory),
@@ -32,7 +32,7 @@ export function createExec(
 type Program = Pick<CommandSpec, 'run' | 'stdin'>
 
 /** Which of `argv`, `script` and content is run, and what is fed to it. Pure. */
-export function chooseProgram(
+function chooseProgram(
   { contentPath }: Pick<CommandToRun, 'contentPath'>,
   { argv, script, contentIs, interpreter, stdin }: ExecOperation,
 ): Program | { problem: string } {

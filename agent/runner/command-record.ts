@@ -1,4 +1,4 @@
-import { closeSync, ftruncateSync, openSync, renameSync, writeSync } from 'node:fs'
+import { closeSync, ftruncateSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
@@ -8,9 +8,9 @@ import { isAlive, readProcess } from './process-table.ts'
 /** The mark that a command was begun, and by which process: made once, before anything runs. */
 const Begun = z.object({
   startedAt: z.iso.datetime(),
-  keeper: z.object({ pid: z.int(), startTicks: z.string() }),
+  keeper: z.object({ bootId: z.string(), pid: z.int(), startTicks: z.string() }),
 })
-export type Begun = z.output<typeof Begun>
+type Begun = z.output<typeof Begun>
 
 /** What a command's directory says of it. */
 export type RecordedState =
@@ -26,7 +26,8 @@ export type RecordedState =
  * @throws the file system's error, such as ENOSPC; nothing was begun then.
  */
 export function markBegun(directory: string, startedAt: Date): boolean {
-  const keeper = { pid: process.pid, startTicks: readProcess(process.pid)?.startTicks ?? '' }
+  const startTicks = readProcess(process.pid)?.startTicks ?? ''
+  const keeper = { bootId: readBootId(), pid: process.pid, startTicks }
   const begun = { startedAt: startedAt.toISOString(), keeper } satisfies Begun
   let file: number
   try {
@@ -70,7 +71,11 @@ export async function readRecord(directory: string): Promise<RecordedState> {
   const begun = Begun.safeParse(json)
   if (!begun.success) return { kind: 'begun', startedAt: null, keeperAlive: false }
   const { startedAt, keeper } = begun.data
-  return { kind: 'begun', startedAt: new Date(startedAt), keeperAlive: isAlive(keeper) }
+  return {
+    kind: 'begun',
+    startedAt: new Date(startedAt),
+    keeperAlive: keeper.bootId === readBootId() && isAlive(keeper),
+  }
 }
 
 /** The `code` of a system error. */
@@ -82,6 +87,11 @@ export function errnoOf(error: unknown): string | undefined {
 
 /** More than any result takes: it names at most 32 survivors. */
 const reserveBytes = 16 * 1024
+
+/** Numbers of processes mean nothing after a reboot. @see random(4) */
+function readBootId(): string {
+  return readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim()
+}
 
 const absent = Symbol('absent')
 

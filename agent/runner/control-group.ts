@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Result } from '../../protocol/messages/replies.ts'
 
@@ -55,8 +55,18 @@ export function findControlGroup(
   return readText(join(path, 'cgroup.procs')) === undefined ? undefined : controlGroupAt(path)
 }
 
+/** Removes what earlier runners left behind, as far as nothing runs in it any more. */
+export function removeEmptyGroups(home: string | undefined): void {
+  if (home === undefined) return
+  for (const name of listNames(home)) {
+    if (name.startsWith(namePrefix)) controlGroupAt(join(home, name)).remove()
+  }
+}
+
+const namePrefix = 'sahara-command-'
+
 function controlGroupPath(home: string, commandId: string): string {
-  return join(home, `sahara-command-${commandId}`)
+  return join(home, `${namePrefix}${commandId}`)
 }
 
 function controlGroupAt(path: string): ControlGroup {
@@ -103,5 +113,13 @@ function readText(path: string): string | undefined {
     return readFileSync(path, 'utf8')
   } catch {
     return undefined
+  }
+}
+
+function listNames(directory: string): string[] {
+  try {
+    return readdirSync(directory)
+  } catch {
+    return []
   }
 }

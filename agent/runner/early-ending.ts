@@ -6,9 +6,9 @@ import { endProcessTree, type ProcessTree } from './process-tree.ts'
 import { sleepLong } from './sleep-long.ts'
 
 /** What the result of a command that was ended early says. */
-export type Demand = Pick<Result, 'state' | 'reason'>
+type Demand = Pick<Result, 'state' | 'reason'>
 
-export interface EarlyEnd {
+interface EarlyEnd {
   kind: 'early'
   demand: Demand
   survivors: ProcessEntry[]

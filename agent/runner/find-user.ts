@@ -43,7 +43,7 @@ export async function findUserEntry(nameOrNumber: string): Promise<User | undefi
 }
 
 /** The line for a name; failing that, for a number. */
-export function matchUser(passwd: string, nameOrNumber: string): User | undefined {
+function matchUser(passwd: string, nameOrNumber: string): User | undefined {
   const users = passwd.split('\n').flatMap((line) => parseLine(line) ?? [])
   const isNumber = /^\d{1,10}$/.test(nameOrNumber)
   return (

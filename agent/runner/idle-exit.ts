@@ -9,6 +9,9 @@ export interface IdleExit {
   reached: Promise<void>
 }
 
+/** How long a new runner waits at least for the agent that started it, in milliseconds. */
+const firstAgentMs = 10_000
+
 /** Waits until nothing was to do for `idleMs` milliseconds without a break. */
 export function exitWhenIdle(
   service: { isIdle: () => boolean; hasCommands: () => boolean },
@@ -17,10 +20,13 @@ export function exitWhenIdle(
 ): IdleExit {
   const reached = Promise.withResolvers<void>()
   let isHurried = false
+  let patienceMs = Math.max(idleMs, firstAgentMs)
   let waiting: AbortController | undefined
 
   const wait = async (signal: AbortSignal) => {
-    await world.sleep(idleMs, signal)
+    const ms = patienceMs
+    patienceMs = idleMs
+    await world.sleep(ms, signal)
     if (service.isIdle()) reached.resolve()
   }
 

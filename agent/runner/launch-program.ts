@@ -76,7 +76,7 @@ export async function launchProgram(
 const standardPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 
 /** The clean environment of operations.ts, then what the command adds. */
-export function buildEnvironment(
+function buildEnvironment(
   spec: Pick<CommandSpec, 'id' | 'env'>,
   user: User,
 ): Record<string, string> {

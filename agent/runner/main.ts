@@ -4,7 +4,7 @@ import { createServer, type Server } from 'node:net'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { realWorld } from '../../protocol/real-world.ts'
-import { findControlGroupHome } from './control-group.ts'
+import { findControlGroupHome, removeEmptyGroups } from './control-group.ts'
 import { exitWhenIdle } from './idle-exit.ts'
 import { keepGroups } from './left-groups.ts'
 import { createPipePool } from './pipe-pool.ts'
@@ -26,12 +26,14 @@ process.umask(0o022)
 const socketPath = join(state, 'runner.sock')
 using lock = await takeRunnerLock(join(state, 'runner.lock'), socketPath, world)
 if (lock !== null) {
+  const groupHome = findControlGroupHome()
+  removeEmptyGroups(groupHome)
   const groups = keepGroups()
   const service = createAgentService(
     {
       world,
       pipes: await createPipePool(join(state, 'runner-pipes')),
-      groupHome: findControlGroupHome(),
+      groupHome,
       leaveGroup: groups.keep,
     },
     () => idle.check(),

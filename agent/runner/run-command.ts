@@ -22,7 +22,7 @@ import { createStdinFeed, type StdinFeed } from './stdin-feed.ts'
  * How long output is awaited after the leader has ended, in milliseconds: a background process may hold the pipes
  * for ever.
  */
-export const drainLimitMs = 500
+const drainLimitMs = 500
 
 /** What may be let into a full spool at the end: two pipes of 64 KiB and what was read of them already. */
 const lastWordsBytes = 1024 * 1024
