@@ -53,11 +53,11 @@ export const AgentConfig = z.strictObject({
   /** What is kept of a command's output until the return queue has taken it. */
   spool: z
     .strictObject({
-      /** For one command, in bytes; beyond it the middle is dropped, and counted. */
+      /** For one command, in bytes; a command that prints more is held back until some of it was sent. */
       outputLimitBytes: z
         .int()
-        .min(1024)
-        .default(1024 * 2 ** 20),
+        .min(2 ** 20)
+        .default(64 * 2 ** 20),
     })
     .prefault({}),
   /** How long SIGTERM waits for commands that are about to end, in seconds. The others go on under the runner. */

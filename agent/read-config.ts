@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises'
+import { resolve } from 'node:path'
 import type { z } from 'zod'
 import { ConfigInvalidError } from '../protocol/errors.ts'
 import { AgentConfig, defaultConfigPath } from './config.ts'
@@ -29,7 +30,11 @@ export async function readAgentConfig(
   }
   const { bootstrapPath = parsed.data.bootstrapPath, stateDirectory = parsed.data.stateDirectory } =
     overrides
-  return { ...parsed.data, bootstrapPath, stateDirectory }
+  return {
+    ...parsed.data,
+    bootstrapPath: resolve(bootstrapPath),
+    stateDirectory: resolve(stateDirectory),
+  }
 }
 
 async function readText(file: string, mustExist: boolean): Promise<string | undefined> {

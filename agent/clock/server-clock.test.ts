@@ -52,16 +52,13 @@ describe('the clock of the queue service', () => {
   test('wakes a sleeper at its moment, also beyond what one timer can wait', async () => {
     const world = fakeWorld()
     const clock = createServerClock(world)
-    let isAwake = false
     const { signal } = new AbortController()
     const sleeping = clock.sleepUntil(new Date(world.now().getTime() + 30 * 86_400_000), signal)
-    const noticed = sleeping.then(() => {
-      isAwake = true
-    })
     await world.untilSleeping()
     await world.advance(29 * 86_400_000)
-    expect(isAwake).toBe(false)
+    expect(world.sleeperCount()).toBe(1)
     await world.advance(86_400_000)
-    await noticed
+    await sleeping
+    expect(world.sleeperCount()).toBe(0)
   })
 })

@@ -38,6 +38,11 @@ const succeeded: Result = ResultSchema.parse({
   endedAt: '2030-01-01T00:00:01.000Z',
 })
 const taken = { state: 'taken' } as const
+const big = () => ({
+  command: { ...aCommand(), operation: { name: 'x', filler: 'x'.repeat(20_000) } },
+  messageId: 'm',
+  entersAs: taken,
+})
 
 describe('the journal', () => {
   test('is readable for its owner only', async () => {
@@ -135,11 +140,6 @@ describe('the journal', () => {
 
   test('takes all or nothing when its disk is full, and goes on when there is room', async () => {
     await using journal = open(128 * 1024)
-    const big = () => ({
-      command: { ...aCommand(), operation: { name: 'x', filler: 'x'.repeat(20_000) } },
-      messageId: 'm',
-      entersAs: taken,
-    })
     const first = big()
     await journal.take([first])
     const many = Array.from({ length: 20 }, big)

@@ -1,0 +1,69 @@
+import { Command } from 'commander'
+import { z } from 'zod'
+import { readAgentConfig } from '../read-config.ts'
+import { statePaths } from '../state-directory.ts'
+import { askStatus } from '../status/ask-status.ts'
+import { Status } from '../status/status.ts'
+
+interface StatusOptions {
+  config?: string
+  stateDirectory?: string
+  json?: true
+}
+
+const examples = `
+Examples:
+  $ sahara-agent status
+  $ sahara-agent status --json
+  $ sahara-agent status --state-directory ./state`
+
+/** `sahara-agent status`: asks the running agent how it is. */
+export function statusCommandLine(): Command {
+  return new Command('status')
+    .description('ask the running agent how it is')
+    .option('--config <file>', 'the running agent’s configuration')
+    .option('--state-directory <directory>', 'its state directory; overrides stateDirectory')
+    .option('--json', 'one JSON document on standard output')
+    .addHelpText('after', examples)
+    .action(showStatus)
+}
+
+async function showStatus({ config: path, stateDirectory, json }: StatusOptions): Promise<void> {
+  const config = await readAgentConfig(path, { stateDirectory })
+  const status = await askStatus(statePaths(config.stateDirectory).statusSocket)
+  process.stdout.write(
+    json ? `${JSON.stringify(z.encode(Status, status), null, 2)}\n` : describeStatus(status),
+  )
+}
+
+/** The status for people. Pure. */
+export function describeStatus(status: Status): string {
+  const { running, dropped } = status
+  const drops = Object.entries(dropped).map(([reason, count]) => `${count} ${reason}`)
+  const rows = [
+    [
+      'agent',
+      `${status.agentVersion}, pid ${status.pid}, up ${Math.round(status.uptimeSeconds)} s`,
+    ],
+    ['phase', `${status.phase} (${status.enrolment})`],
+    [
+      'instance',
+      status.instanceName ? `${status.instanceName} (${status.instance})` : 'not enrolled',
+    ],
+    ['cluster', status.cluster ?? '-'],
+    ['queue service', status.endpoint ?? '-'],
+    ['last answer', describeMoment(status.lastAnswerAt)],
+    ['long poll', status.longPoll === null ? '-' : status.longPoll ? 'yes' : 'no'],
+    ['credentials until', describeMoment(status.credentialsExpireAt)],
+    ['clock offset', `${status.clockOffsetMs} ms`],
+    ['running', running.length === 0 ? 'nothing' : running.join(', ')],
+    ['waiting', String(status.waiting)],
+    ['results owed', String(status.owed)],
+    ['dropped', drops.length === 0 ? 'nothing' : drops.join(', ')],
+  ] as const
+  return rows.map(([name, value]) => `${`${name}:`.padEnd(20)}${value}\n`).join('')
+}
+
+function describeMoment(moment: Date | null): string {
+  return moment ? moment.toISOString() : '-'
+}

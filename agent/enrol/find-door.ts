@@ -1,0 +1,38 @@
+import type { World } from '../../protocol/world.ts'
+import type { ServerClock } from '../clock/server-clock.ts'
+import type { Log } from '../log.ts'
+import { chooseDoor, type Door, doorOfBootstrap, doorOfEnrolment } from './door.ts'
+import type { Enrolment } from './enrolment.ts'
+import { readBootstrap } from './read-bootstrap.ts'
+
+/** How often a missing file is mentioned, in milliseconds. */
+const mentionMs = 60_000
+
+/** Makes the search for a door: reads the bootstrap file anew each time, and says once a minute that it is missing. */
+export function createDoorFinder(
+  bootstrapPath: string,
+  {
+    known,
+    clock,
+    world,
+    log,
+  }: { known: () => Enrolment | undefined; clock: ServerClock; world: World; log: Log },
+): (attempt: number) => Promise<Door | undefined> {
+  let mentionedMs = Number.NEGATIVE_INFINITY
+  const mention = (why: string) => {
+    if (world.monotonicMs() - mentionedMs < mentionMs) return
+    mentionedMs = world.monotonicMs()
+    log.warn({ path: bootstrapPath }, `waiting for a usable bootstrap file: ${why}`)
+  }
+  return async (attempt) => {
+    const enrolment = known()
+    const reading = await readBootstrap(bootstrapPath)
+    if (reading.kind === 'unusable') mention(reading.why)
+    if (reading.kind === 'missing' && !enrolment) mention('there is none yet')
+    const doors = [
+      ...(reading.kind === 'found' ? [doorOfBootstrap(reading.bootstrap)] : []),
+      ...(enrolment ? [doorOfEnrolment(enrolment)] : []),
+    ].filter(({ cluster }) => enrolment === undefined || cluster === enrolment.cluster)
+    return chooseDoor(doors, attempt, clock.now())
+  }
+}

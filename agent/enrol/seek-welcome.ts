@@ -1,0 +1,201 @@
+import { hostname } from 'node:os'
+import type { Hello, Welcome } from '../../protocol/messages/enrolment.ts'
+import { readEnvelope } from '../../protocol/sealing/envelope.ts'
+import { importKey, publicPart } from '../../protocol/sealing/keys.ts'
+import { openWelcome, sealHello } from '../../protocol/sealing/seal-enrolment.ts'
+import type { World } from '../../protocol/world.ts'
+import type { ZaqarClient } from '../../protocol/zaqar/zaqar-client.ts'
+import { agentVersion } from '../agent-version.ts'
+import type { ServerClock } from '../clock/server-clock.ts'
+import { type Connect, queueNamed } from '../connect.ts'
+import { describeError, type Log } from '../log.ts'
+import type { Door } from './door.ts'
+import {
+  advanceEnrolment,
+  type EnrolmentEvent,
+  type EnrolmentState,
+  type WelcomeIn,
+} from './enrolment-state.ts'
+import type { Identity } from './identity.ts'
+
+/** What the exchange needs. */
+export interface SeekParts {
+  identity: Identity
+  connect: Connect
+  clock: ServerClock
+  world: World
+  log: Log
+  /** The doors there are just now; called anew for each attempt, as the bootstrap file may come or change. */
+  findDoor: (attempt: number) => Promise<Door | undefined>
+  /** Told each state, for `status`. */
+  onState?: (state: EnrolmentState['name']) => void
+}
+
+/** A welcome lies in the lobby only for a while, and hellos are few: so many nonces are enough. */
+const rememberedNonces = 16
+/** How long the lobby may hold a request open, in seconds. */
+const longestWaitSeconds = 30
+/** Between two looks into a lobby that does not wait, in milliseconds. */
+const glanceMs = 1000
+const helloTtlSeconds = 300
+
+/**
+ * Says hello until it is welcomed. A refusal is not the end: an operator may allow the enrolment later, and a guest agent
+ * that gives up is a lost guest.
+ *
+ * @throws the signal's reason.
+ */
+export async function seekWelcome(
+  purpose: Hello['purpose'],
+  parts: SeekParts,
+  signal: AbortSignal,
+): Promise<{ welcome: WelcomeIn; door: Door }> {
+  const nonces: string[] = []
+  let state: EnrolmentState = { name: 'looking', attempt: 1 }
+  while (state.name !== 'welcomed') {
+    parts.onState?.(state.name)
+    const event: EnrolmentEvent = await actOn(state, purpose, nonces, parts, signal)
+    signal.throwIfAborted()
+    state = advanceEnrolment(state, event, parts.world.random)
+  }
+  parts.onState?.(state.name)
+  return { welcome: state.welcome, door: state.door }
+}
+
+async function actOn(
+  state: Exclude<EnrolmentState, { name: 'welcomed' }>,
+  purpose: Hello['purpose'],
+  nonces: string[],
+  parts: SeekParts,
+  signal: AbortSignal,
+): Promise<EnrolmentEvent> {
+  switch (state.name) {
+    case 'looking': {
+      const door = await parts.findDoor(state.attempt)
+      return door ? { kind: 'found', door } : { kind: 'nothing-found' }
+    }
+    case 'greeting':
+      return await atDoor(state, parts, async (client) => {
+        await postHello(purpose, state.door, nonces, parts, client, signal)
+        return { kind: 'posted' }
+      })
+    case 'listening':
+      return await atDoor(state, parts, async (client) => {
+        const welcome = await listen(state, nonces, parts, client, signal)
+        return welcome ? { kind: 'answered', welcome } : { kind: 'silence' }
+      })
+    case 'resting':
+      await parts.world.sleep(state.delayMs, signal)
+      return { kind: 'rested' }
+  }
+}
+
+/** Any failure at a door, an outage or a refusal, is answered by trying again later, perhaps at another one. */
+async function atDoor(
+  { door, attempt }: { door: Door; attempt: number },
+  { connect, log }: SeekParts,
+  act: (client: ZaqarClient) => Promise<EnrolmentEvent>,
+): Promise<EnrolmentEvent> {
+  await using client = connect(door)
+  try {
+    return await act(client)
+  } catch (error) {
+    log.warn({ attempt, ...describeError(error) }, 'the controller could not be reached')
+    return { kind: 'failed' }
+  }
+}
+
+async function postHello(
+  purpose: Hello['purpose'],
+  door: Door,
+  nonces: string[],
+  { identity, clock, world, log }: SeekParts,
+  client: ZaqarClient,
+  signal: AbortSignal,
+): Promise<void> {
+  const nonce = new Uint8Array(world.randomBytes(24))
+  nonces.push(Buffer.from(nonce).toString('hex'))
+  nonces.splice(0, nonces.length - rememberedNonces)
+  const { enrolmentSecret, instanceName } = door
+  const hello: Hello = {
+    v: 1,
+    cluster: door.cluster,
+    purpose,
+    nonce,
+    ...(purpose === 'enrol' && enrolmentSecret ? { enrolmentSecret } : {}),
+    ...(instanceName === undefined ? {} : { instanceName }),
+    instanceUuid: identity.instanceUuid,
+    sealingKey: publicPart(identity.keys.sealingKey),
+    signingKey: publicPart(identity.keys.signingKey),
+    sentAt: clock.now(),
+    agentVersion,
+    hostName: hostname().slice(0, 255),
+  }
+  const enrolment = await importKey(door.enrolmentKey)
+  const body = await sealHello(hello, { agentSigning: identity.signingKey, enrolment })
+  await client.postMessages(queueNamed(door.hello), [{ body, ttlSeconds: helloTtlSeconds }], {
+    auth: { kind: 'signed', url: door.hello },
+    signal,
+  })
+  log.info({ purpose, cluster: door.cluster }, 'said hello to the controller')
+}
+
+/** Lists the lobby until an answer is there, or patience ends. */
+async function listen(
+  { door, patienceMs }: { door: Door; patienceMs: number },
+  nonces: readonly string[],
+  parts: SeekParts,
+  client: ZaqarClient,
+  signal: AbortSignal,
+): Promise<Welcome | undefined> {
+  const { world } = parts
+  const endMs = world.monotonicMs() + patienceMs
+  // The lobby of a large cluster is long, and stock Zaqar's markers may lead back to its beginning.
+  const seen = new Set<string>()
+  let marker: string | undefined
+  for (let leftMs = patienceMs; leftMs > 0; leftMs = endMs - world.monotonicMs()) {
+    const page = await client.listMessagePage(queueNamed(door.lobby), {
+      auth: { kind: 'signed', url: door.lobby },
+      marker,
+      waitSeconds: Math.min(longestWaitSeconds, Math.ceil(leftMs / 1000)),
+      signal,
+    })
+    marker = page.nextMarker ?? marker
+    const fresh = page.items.filter(({ id }) => !seen.has(id))
+    for (const { id, body } of fresh) {
+      seen.add(id)
+      const welcome = await readWelcome(body, door, nonces, parts)
+      if (welcome) return welcome
+    }
+    const tookMs = leftMs - (endMs - world.monotonicMs())
+    if (fresh.length === 0 && tookMs < glanceMs) {
+      await world.sleep(Math.ceil((0.5 + world.random() / 2) * glanceMs), signal)
+    }
+  }
+  return undefined
+}
+
+/** Opens a message of the lobby, if it is for us and answers one of our hellos: an old or a forged one is passed by. */
+async function readWelcome(
+  body: unknown,
+  door: Door,
+  nonces: readonly string[],
+  { identity, log }: SeekParts,
+): Promise<Welcome | undefined> {
+  try {
+    const message = readEnvelope(body)
+    if (message.type !== 'sahara-welcome' || message.keyId !== identity.sealingKey.id) return
+    const cluster = await importKey(door.commandKey)
+    const welcome = await openWelcome(message, { cluster, agent: identity.sealingKey })
+    if (welcome.cluster !== door.cluster) return
+    if (!nonces.includes(Buffer.from(welcome.nonce).toString('hex'))) return
+    if (welcome.verdict === 'refused') {
+      const { code, message: why } = welcome.reason
+      log.error({ reason: code }, `the controller refuses this agent: ${why}`)
+    }
+    return welcome
+  } catch (error) {
+    log.debug(describeError(error), 'a message in the lobby is not for us')
+    return undefined
+  }
+}

@@ -1,0 +1,170 @@
+import { statfs } from 'node:fs/promises'
+import type { Command, Operation } from '../../protocol/messages/command.ts'
+import type { Key } from '../../protocol/sealing/keys.ts'
+import type { ClaimedMessage } from '../../protocol/zaqar/claims.ts'
+import type { Limits } from '../config.ts'
+import type { Enrolment } from '../enrol/enrolment.ts'
+import { JournalWriteError } from '../errors.ts'
+import type { NewEntry } from '../journal/journal.ts'
+import { noSpace } from '../lanes/begin-in-time.ts'
+import { carryOut } from '../lanes/carry-out.ts'
+import { type CarryOutParts, endNow, isControl, type Task } from '../lanes/task.ts'
+import { replyTo } from '../reply/command-replies.ts'
+import type { Reporter } from '../report/reporter.ts'
+import { judgeCommand, type Verdict } from './judge-command.ts'
+import { type Opened, openMessage } from './open-message.ts'
+import { storeInputs } from './store-inputs.ts'
+
+/** What taking messages in needs. */
+export interface TakeParts extends CarryOutParts {
+  enrolment: () => Enrolment
+  keys: { cluster: Key; agent: Key }
+  limits: Limits
+  reporter: Reporter
+  /** Says how far a command's content has come. */
+  progress: (command: Command, contentBytes: number) => void
+  /** Told of each command on its way to its end. */
+  onCarriedOut: (ending: Promise<void>) => void
+  /** Deletes messages from the command queue; resolves when they are gone. */
+  acknowledge: (messageIds: readonly string[]) => Promise<void>
+  /** Counts what was dropped, for `status`. */
+  onDropped: (reason: string) => void
+  /** Commands that were refused because the journal could not take them, until they have left the queue. */
+  refusedUnjournaled: Set<string>
+}
+
+type OpenedCommand = Extract<Opened, { kind: 'command' }>
+interface Judged extends OpenedCommand {
+  verdict: Verdict
+}
+
+/**
+ * Takes a claimed batch in: open, judge, journal all that is taken in one transaction, begin. The order is what keeps a
+ * command from being lost or repeated: a message may be acknowledged only after this has resolved.
+ *
+ * @returns the messages that may be acknowledged.
+ */
+export async function takeBatch(
+  messages: readonly Pick<ClaimedMessage, 'id' | 'body'>[],
+  parts: TakeParts,
+): Promise<string[]> {
+  const opened = await Promise.all(messages.map(async (one) => openMessage(one, parts.keys)))
+  const unusable = opened.filter((one) => one.kind === 'unusable')
+  for (const { reason, why } of unusable) drop(reason, why, parts)
+  const judged = judgeAll(
+    opened.filter((one) => one.kind === 'command'),
+    parts,
+  )
+  const taken = await takeCommands(judged, parts)
+  // After the commands: their own first chunks may be in the same claim.
+  const stored = await storeInputs(
+    opened.filter((one) => one.kind === 'input'),
+    parts,
+  )
+  return [...unusable.map(({ messageId }) => messageId), ...taken, ...stored]
+}
+
+function judgeAll(opened: readonly OpenedCommand[], parts: TakeParts): Judged[] {
+  const { journal, clock, limits } = parts
+  const { cluster, instance } = parts.enrolment()
+  const inBatch = new Map<string, { state: 'taken'; messageId: string }>()
+  return opened.map((one) => {
+    const { command, messageId } = one
+    const verdict = judgeCommand(command, messageId, {
+      cluster,
+      instance,
+      now: clock.now(),
+      forgottenUntil: journal.forgottenUntil(),
+      seen: inBatch.get(command.id) ?? journal.find(command.id),
+      contentLimitBytes: limits.contentBytes,
+    })
+    if (verdict.kind !== 'drop') inBatch.set(command.id, { state: 'taken', messageId })
+    return { ...one, verdict }
+  })
+}
+
+/** Journals and begins; returns the messages that may be acknowledged. */
+async function takeCommands(judged: readonly Judged[], parts: TakeParts): Promise<string[]> {
+  const dropped = judged.filter(({ verdict }) => verdict.kind === 'drop')
+  for (const { command, verdict } of dropped) {
+    if (verdict.kind === 'drop') drop(verdict.reason, `command ${command.id}`, parts)
+  }
+  const wanted = judged.filter(({ verdict }) => verdict.kind !== 'drop')
+  const fresh = wanted.filter(({ command }) => !parts.refusedUnjournaled.has(command.id))
+  const acknowledged = dropped.map(({ messageId }) => messageId)
+  if (fresh.length === 0) return acknowledged
+  const room = await hasRoom(fresh, parts)
+  const tasks = fresh.map((one) => toTask(one, parts))
+  try {
+    if (!room) throw new JournalWriteError('there is less free space than the reserve')
+    await parts.journal.take(tasks.map(({ entry }) => entry))
+  } catch (error) {
+    for (const { task } of tasks) task.place.leave()
+    if (!(error instanceof JournalWriteError)) throw error
+    refuseUnjournaled(fresh, error.message, parts)
+    return acknowledged
+  }
+  for (const { task } of tasks) parts.onCarriedOut(carryOut(task, parts))
+  return [...acknowledged, ...fresh.map(({ messageId }) => messageId)]
+}
+
+/** Takes the place in the lane now, so that a command whose turn it is enters the journal as begun: one flush, not two. */
+function toTask(
+  { command, messageId, verdict }: Judged,
+  { lanes, clock }: TakeParts,
+): { task: Task; entry: NewEntry } {
+  const operation: Operation | null = verdict.kind === 'run' ? verdict.operation : null
+  const result = verdict.kind === 'answer' ? endNow(verdict, clock) : null
+  const isOrdinary = operation !== null && !isControl(operation)
+  const place = lanes.join(isOrdinary ? command.lane : undefined)
+  const beginsNow = isOrdinary && !command.content && place.tryTurn()
+  const entersAs: NewEntry['entersAs'] = result
+    ? { state: 'ended', result }
+    : { state: beginsNow ? 'begun' : 'taken' }
+  const { state } = entersAs
+  return {
+    task: { command, operation, place, state, content: [], outputSent: 0, result },
+    entry: { command, messageId, entersAs },
+  }
+}
+
+/** Whether the disk has room for the content that is to come, beside its reserve. */
+async function hasRoom(
+  fresh: readonly Judged[],
+  { commandsDirectory, limits, log }: TakeParts,
+): Promise<boolean> {
+  try {
+    const { bavail, bsize } = await statfs(commandsDirectory)
+    const wantedBytes = fresh.reduce((sum, { command }) => sum + (command.content?.size ?? 0), 0)
+    return bavail * bsize >= limits.reserveBytes + wantedBytes
+  } catch (error) {
+    log.warn({ error: String(error) }, 'free space cannot be told')
+    return true
+  }
+}
+
+/**
+ * Answers without a journal: nothing has been written, so nothing is acknowledged until the return queue has the answer.
+ * Until then the ids are remembered, so that a command is not run after it was refused.
+ */
+function refuseUnjournaled(fresh: readonly Judged[], why: string, parts: TakeParts): void {
+  const { clock, closing, refusedUnjournaled, reporter } = parts
+  reporter.alert('no-space', `new commands are refused: ${why}`)
+  for (const { command, messageId } of fresh) {
+    refusedUnjournaled.add(command.id)
+    const result = endNow({ state: 'refused', reason: noSpace(why) }, clock)
+    const answer = async () => {
+      await replyTo(command, parts, closing).sendResult(result)
+      await parts.acknowledge([messageId])
+      refusedUnjournaled.delete(command.id)
+    }
+    parts.onCarriedOut(answer().catch(() => undefined))
+  }
+}
+
+/** Counts, logs and reports what is dropped. That the queue delivers something twice is its nature, and no alert. */
+function drop(reason: string, why: string, { reporter, onDropped, log }: TakeParts): void {
+  onDropped(reason)
+  if (reason === 'delivered-again') log.debug({ reason }, why)
+  else reporter.alert(reason, `a message on the command queue was dropped: ${why}`)
+}

@@ -1,0 +1,157 @@
+import { rm } from 'node:fs/promises'
+import type { Result } from '../../protocol/messages/replies.ts'
+import { backoffDelayMs } from '../../protocol/zaqar/retry.ts'
+import { abortable } from '../abortable.ts'
+import { performControl } from '../control/perform-control.ts'
+import { JournalWriteError } from '../errors.ts'
+import { type ContentReceiver, receiveContent } from '../intake/content-receiver.ts'
+import { describeError } from '../log.ts'
+import type { RunningCommand } from '../operations/operation.ts'
+import { type CommandReplies, replyTo } from '../reply/command-replies.ts'
+import { beginInTime } from './begin-in-time.ts'
+import { type HeldCommand, holdCommand } from './held-command.ts'
+import { type CarryOutParts, commandDirectory, endNow, isControl, type Task } from './task.ts'
+
+/**
+ * Takes a journaled command to its end: waits for its content and its turn, begins it, sends its output while it runs,
+ * journals its result, posts it, and forgets it. Never rejects: what fails is logged, stays owed, and is taken up again by
+ * the next start of the agent.
+ */
+export async function carryOut(task: Task, parts: CarryOutParts): Promise<void> {
+  const { command, place } = task
+  const { closing, desk, journal, log } = parts
+  const replies = replyTo(command, parts, closing)
+  const held = holdCommand(command)
+  held.receiver = contentReceiver(task, parts)
+  desk.set(command.id, held)
+  try {
+    const outcome = await runOrAnswer(task, held, replies, parts)
+    const sending = sendOutputInTurn(task, outcome.running, replies, parts)
+    const result = await abortable(outcome.ended, closing)
+    await recordEnd(task, result, parts)
+    place.leave()
+    desk.delete(command.id)
+    held.settleBegun(undefined)
+    await sending
+    await replies.sendResult(result)
+    await untilJournaled(async () => journal.markSent(command.id), parts)
+    await removeDirectory(command.id, parts)
+  } catch (error) {
+    if (!closing.aborted) {
+      log.error({ command: command.id, ...describeError(error) }, 'a command is left to a restart')
+    }
+  } finally {
+    place.leave()
+    desk.delete(command.id)
+    held.settleBegun(undefined)
+  }
+}
+
+/** Made before anything else: the chunks may have been claimed together with the command. */
+function contentReceiver(
+  { command, content, result, recovered }: Task,
+  parts: CarryOutParts,
+): ContentReceiver | undefined {
+  if (!command.content || result || recovered) return undefined
+  const directory = commandDirectory(command.id, parts)
+  return receiveContent(command.content, directory, content, async (ranges) => {
+    await parts.journal.noteContent(command.id, ranges)
+  })
+}
+
+/** A command that runs, or one whose end is known. */
+interface Outcome {
+  running: RunningCommand | null
+  ended: Promise<Result>
+}
+
+async function runOrAnswer(
+  task: Task,
+  held: HeldCommand,
+  replies: CommandReplies,
+  parts: CarryOutParts,
+): Promise<Outcome> {
+  const { command, operation, result } = task
+  const recovered = task.recovered?.running ?? null
+  if (result) return { running: recovered, ended: Promise.resolve(result) }
+  if (recovered) {
+    held.pointOfNoReturn()
+    held.settleBegun(recovered)
+    replies.accept()
+    return { running: recovered, ended: recovered.ended }
+  }
+  if (operation && isControl(operation)) {
+    return { running: null, ended: performControl(operation, command, parts) }
+  }
+  replies.accept()
+  const begun = await beginInTime(task, held, replies, parts)
+  if (begun.kind === 'ended-early') {
+    return { running: null, ended: Promise.resolve(endNow(begun.end, parts.clock)) }
+  }
+  parts.log.info({ command: command.id, operation: command.operation.name }, 'begun')
+  return { running: begun.running, ended: begun.running.ended }
+}
+
+/** Sends the output, a bounded number of commands at once. A failure is no reason to keep the result back. */
+async function sendOutputInTurn(
+  { command, outputSent }: Task,
+  running: RunningCommand | null,
+  replies: CommandReplies,
+  { senders, closing, log }: CarryOutParts,
+): Promise<void> {
+  if (!running) return
+  const sender = senders.join()
+  try {
+    await sender.turn(closing)
+    await replies.sendOutput(running, outputSent)
+  } catch (error) {
+    if (closing.aborted) return
+    log.error({ command: command.id, ...describeError(error) }, 'its output could not be sent')
+  } finally {
+    sender.leave()
+  }
+}
+
+/** Journals the result. With a full disk it goes out all the same: a restart would find the same end in the runner's files. */
+async function recordEnd(
+  { command, state }: Task,
+  result: Result,
+  { journal, log }: CarryOutParts,
+): Promise<void> {
+  const { id } = command
+  const reason = result.reason?.code
+  log.info({ command: id, state: result.state, ...(reason ? { reason } : {}) }, 'ended')
+  if (state === 'ended') return
+  try {
+    await journal.markEnded(id, result)
+  } catch (error) {
+    if (!(error instanceof JournalWriteError)) throw error
+    log.error({ command: id, ...describeError(error) }, 'its result is not in the journal')
+  }
+}
+
+/** Repeats a write until the disk takes it. */
+async function untilJournaled(
+  write: () => Promise<void>,
+  { world, closing }: CarryOutParts,
+): Promise<void> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await write()
+    } catch (error) {
+      if (!(error instanceof JournalWriteError) || closing.aborted) throw error
+      await world.sleep(backoffDelayMs(attempt, world.random), closing)
+    }
+  }
+}
+
+async function removeDirectory(id: string, parts: CarryOutParts): Promise<void> {
+  try {
+    await rm(commandDirectory(id, parts), { recursive: true, force: true })
+  } catch (error) {
+    parts.log.warn(
+      { command: id, ...describeError(error) },
+      'its directory is left for the next start',
+    )
+  }
+}

@@ -1,0 +1,70 @@
+import type { Command } from '../../protocol/messages/command.ts'
+import type { EndState, Reason } from '../../protocol/messages/replies.ts'
+import type { ContentReceiver } from '../intake/content-receiver.ts'
+import type { RunningCommand } from '../operations/operation.ts'
+
+/** Ends a command that has not begun, and says how. */
+export class EarlyEnd extends Error {
+  readonly end: { state: EndState; reason: Reason }
+
+  constructor(end: { state: EndState; reason: Reason }) {
+    super(end.reason.message)
+    this.end = end
+  }
+}
+
+/** A command that the agent has taken and that has not ended yet, as others see it who act on it. */
+export interface HeldCommand {
+  readonly command: Command
+  /** While its content is awaited. */
+  receiver: ContentReceiver | undefined
+  /** Aborted with an `EarlyEnd` when it is to end without having begun. */
+  readonly early: AbortSignal
+  endEarly: (end: EarlyEnd['end']) => void
+  /** From here on it can only be ended through what runs it. @throws {EarlyEnd} it is too late for that. */
+  pointOfNoReturn: () => void
+  /** Resolves when it runs; with undefined when it has ended without. */
+  begun: Promise<RunningCommand | undefined>
+  settleBegun: (running: RunningCommand | undefined) => void
+  isRunning: () => boolean
+  /** Ends it, whether it runs or not. */
+  cancel: (graceSeconds: number) => void
+}
+
+/** The commands that are held, by id. */
+export type Desk = Map<string, HeldCommand>
+
+export function holdCommand(command: Command): HeldCommand {
+  const early = new AbortController()
+  const begun = Promise.withResolvers<RunningCommand | undefined>()
+  let phase: 'before' | 'beginning' | 'running' = 'before'
+  return {
+    command,
+    receiver: undefined,
+    early: early.signal,
+    endEarly: (end) => {
+      if (phase === 'before') early.abort(new EarlyEnd(end))
+    },
+    pointOfNoReturn: () => {
+      early.signal.throwIfAborted()
+      phase = 'beginning'
+    },
+    begun: begun.promise,
+    settleBegun: (running) => {
+      if (running) phase = 'running'
+      begun.resolve(running)
+    },
+    isRunning: () => phase === 'running',
+    cancel: (graceSeconds) => {
+      if (phase === 'before') {
+        const reason = { code: 'cancelled', message: 'cancelled before it began' }
+        early.abort(new EarlyEnd({ state: 'cancelled', reason }))
+        return
+      }
+      begun.promise
+        .then(async (running) => running?.cancel(graceSeconds))
+        // Its end, by whatever way, is told by `ended`.
+        .catch(() => undefined)
+    },
+  }
+}

@@ -1,0 +1,28 @@
+#!/usr/bin/env node
+import { Command } from 'commander'
+import { SaharaAgentError } from '../protocol/errors.ts'
+import { agentVersion } from './agent-version.ts'
+import { runCommandLine } from './cli/run.ts'
+import { statusCommandLine } from './cli/status.ts'
+import { exitCodeHelp, exitCodeOf, exitCodes } from './exit-code.ts'
+
+const program = new Command('sahara-agent')
+  .description('The guest agent: carries out signed commands that come over a Zaqar queue.')
+  .version(agentVersion)
+  .addHelpText('after', exitCodeHelp)
+  .addCommand(runCommandLine())
+  .addCommand(statusCommandLine())
+
+for (const command of [program, ...program.commands]) {
+  command.exitOverride(({ exitCode }) =>
+    process.exit(exitCode === 0 ? exitCodes.ok : exitCodes.misused),
+  )
+}
+
+try {
+  await program.parseAsync()
+} catch (error) {
+  const code = error instanceof SaharaAgentError ? ` (${error.code})` : ''
+  process.stderr.write(`error: ${error instanceof Error ? error.message : String(error)}${code}\n`)
+  process.exit(exitCodeOf(error))
+}

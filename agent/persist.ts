@@ -1,0 +1,55 @@
+import type { Credentials } from '../protocol/messages/credentials.ts'
+import type { World } from '../protocol/world.ts'
+import { judgeFailure } from '../protocol/zaqar/judge-failure.ts'
+import { retry } from '../protocol/zaqar/retry.ts'
+import type { CredentialsKeeper } from './enrol/credentials-keeper.ts'
+import { describeError, type Log } from './log.ts'
+
+/** What trying for ever needs. */
+export interface PersistParts {
+  keeper: CredentialsKeeper
+  world: World
+  log: Log
+}
+
+/**
+ * Does something at the queue service until it succeeds: an outage is waited out with full jitter, 60 s at most; a refusal
+ * asks for new credentials first. Even what looks hopeless is tried again: services and proxies get repaired, and an agent
+ * that gives up is a lost guest.
+ *
+ * @param what completes "cannot ..." in a log line.
+ * @throws the signal's reason.
+ */
+export async function persist<T>(
+  what: string,
+  attempt: () => Promise<T>,
+  { keeper, world, log }: PersistParts,
+  signal: AbortSignal,
+): Promise<T> {
+  let used: Credentials = keeper.credentials()
+  let mayRenew = true
+  return await retry(
+    async () => {
+      used = keeper.credentials()
+      try {
+        return await attempt()
+      } catch (error) {
+        // New credentials may be refused as well (a queue that is gone); then there is a pause between.
+        if (!mayRenew || judgeFailure(error) !== 'new-credentials') throw error
+        mayRenew = false
+        log.warn(describeError(error), `cannot ${what}: asking for new credentials`)
+        await keeper.renewed(used, signal)
+        return await attempt()
+      }
+    },
+    {
+      signal,
+      shouldRetry: () => !signal.aborted,
+      onRetry: ({ error, attempt: count, delayMs }) => {
+        mayRenew = true
+        log.warn({ attempt: count, delayMs, ...describeError(error) }, `cannot ${what} yet`)
+      },
+    },
+    world,
+  )
+}

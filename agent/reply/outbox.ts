@@ -1,0 +1,108 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { Envelope } from '../../protocol/sealing/envelope.ts'
+import { defaultPostLimitBytes, type NewMessage } from '../../protocol/zaqar/split-into-posts.ts'
+import { abortable } from '../abortable.ts'
+import { type PersistParts, persist } from '../persist.ts'
+import type { QueueAccess } from '../queue-access.ts'
+
+/** Something to be posted on the return queue. */
+export interface OutgoingMessage {
+  envelope: Envelope
+  /** 60 to 1 209 600. */
+  ttlSeconds: number
+  /** One that still waits under the same name is dropped for this one: only the newest heartbeat matters. */
+  replaces?: string
+}
+
+/**
+ * All that goes to the controller, in the order in which it is given: as few POSTs as possible, one at a time, the next as
+ * soon as the last is back. Holds only what is handed to it, so whoever waits for `post` bounds its memory.
+ */
+export interface Outbox {
+  /**
+   * Resolves when the return queue has taken the message (or a newer one has replaced it).
+   *
+   * @throws the closing signal's reason.
+   */
+  post: (message: OutgoingMessage) => Promise<void>
+  /** Posts what comes, until `closing`. */
+  run: () => Promise<void>
+  /** Resolves when nothing waits and nothing is under way. */
+  drained: (signal: AbortSignal) => Promise<void>
+}
+
+interface Waiting extends OutgoingMessage {
+  done: PromiseWithResolvers<void>
+}
+
+/** Around the seal: `{"body":{"v":1,"sealed":"..."},"ttl":1209600},` and the frame of the POST. */
+const frameBytes = 64
+const messagesPerPost = 100
+
+export function createOutbox(
+  queue: Pick<QueueAccess, 'post'>,
+  parts: PersistParts,
+  closing: AbortSignal,
+): Outbox {
+  let waiting: Waiting[] = []
+  let isPosting = false
+  let arrival = Promise.withResolvers<void>()
+  let idle = Promise.withResolvers<void>()
+
+  const isIdle = () => waiting.length === 0 && !isPosting
+
+  const postNext = async (): Promise<void> => {
+    const batch = waiting.splice(0, countFitting(waiting))
+    const messages = batch.map(
+      ({ envelope, ttlSeconds }): NewMessage => ({ body: envelope, ttlSeconds }),
+    )
+    const attempt = async () => queue.post(messages, closing)
+    await persist('post on the return queue', attempt, parts, closing)
+    for (const { done } of batch) done.resolve()
+  }
+
+  return {
+    post: async (message) => {
+      const done = Promise.withResolvers<void>()
+      const replaced = waiting.find(({ replaces }) => replaces && replaces === message.replaces)
+      if (replaced) {
+        waiting = waiting.filter((other) => other !== replaced)
+        replaced.done.resolve()
+      }
+      waiting.push({ ...message, done })
+      arrival.resolve()
+      await abortable(done.promise, closing)
+    },
+    run: async () => {
+      while (!closing.aborted) {
+        // What comes in the same moment goes in the same POST.
+        await nextTurn()
+        if (waiting.length > 0) {
+          isPosting = true
+          await postNext()
+          isPosting = false
+          continue
+        }
+        idle.resolve()
+        arrival = Promise.withResolvers()
+        await abortable(arrival.promise, closing)
+        idle = Promise.withResolvers()
+      }
+    },
+    drained: async (signal) => {
+      while (!isIdle()) await abortable(idle.promise, signal)
+    },
+  }
+}
+
+/** How many of the first messages fit into one POST; at least one. */
+function countFitting(waiting: readonly OutgoingMessage[]): number {
+  let bytes = frameBytes
+  let count = 0
+  for (const { envelope } of waiting.slice(0, messagesPerPost)) {
+    bytes += envelope.sealed.length + frameBytes
+    if (bytes > defaultPostLimitBytes && count > 0) return count
+    count += 1
+  }
+  return count
+}

@@ -1,0 +1,74 @@
+import { chunkLimitBytes } from '../../protocol/messages/operations.ts'
+import { abortable } from '../abortable.ts'
+import type { RunningCommand } from '../operations/operation.ts'
+import { type Gathered, gatherOutput } from './gather-output.ts'
+
+/** Where a command's output goes. */
+export interface OutputSink {
+  /** Resolves when the return queue has taken it. */
+  postOutput: (piece: Gathered) => Promise<void>
+  /** The return queue has taken all output below `offset`. */
+  noteSent: (offset: number) => void
+}
+
+/** A whole reply may be sealed while the one before it is under way; a small one waits, and grows. */
+const repliesUnderWay = 2
+
+/**
+ * Sends a command's output from `fromOffset` on, while it runs; resolves when all is taken. Small chunks are joined while a
+ * POST is under way. At most three replies are in memory; beyond that nothing is pulled, and the output waits in its spool.
+ *
+ * @throws the signal's reason.
+ */
+export async function pumpOutput(
+  running: RunningCommand,
+  fromOffset: number,
+  sink: OutputSink,
+  signal: AbortSignal,
+): Promise<void> {
+  const gathered: Gathered[] = []
+  const underWay = new Set<Promise<void>>()
+  let failure: { error: unknown } | undefined
+
+  const send = async (piece: Gathered): Promise<void> => {
+    await sink.postOutput(piece)
+    const end = piece.offset + piece.sizeBytes
+    sink.noteSent(end)
+    await running.discardOutput(end)
+  }
+  const start = (piece: Gathered): void => {
+    const sending = send(piece)
+      .catch((error: unknown) => {
+        failure ??= { error }
+      })
+      .finally(() => {
+        underWay.delete(sending)
+        startWhatMay()
+      })
+    underWay.add(sending)
+  }
+  const startWhatMay = (): void => {
+    for (let [next] = gathered; next; [next] = gathered) {
+      const isWhole = next.sizeBytes >= chunkLimitBytes || gathered.length > 1
+      if (underWay.size >= (isWhole ? repliesUnderWay : 1)) return
+      gathered.shift()
+      start(next)
+    }
+  }
+
+  for await (const chunk of running.output(fromOffset, signal)) {
+    gatherOutput(gathered, chunk, chunkLimitBytes)
+    startWhatMay()
+    while (gatheredBytes(gathered) >= chunkLimitBytes) {
+      await abortable(Promise.race(underWay), signal)
+    }
+    if (failure) break
+  }
+  while (underWay.size > 0) await abortable(Promise.race(underWay), signal)
+  signal.throwIfAborted()
+  if (failure) throw failure.error
+}
+
+function gatheredBytes(gathered: readonly Gathered[]): number {
+  return gathered.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
+}

@@ -1,0 +1,74 @@
+import type { World } from '../protocol/world.ts'
+import { createBackground } from './background.ts'
+import { createServerClock } from './clock/server-clock.ts'
+import type { AgentConfig } from './config.ts'
+import { introduce } from './enrol/introduce.ts'
+import { openJournal } from './journal/journal.ts'
+import type { Operations } from './lanes/task.ts'
+import type { Log } from './log.ts'
+import { readBootId } from './read-boot-id.ts'
+import { serve } from './serve.ts'
+import { prepareStateDirectory } from './state-directory.ts'
+import { serveStatus } from './status/serve-status.ts'
+import { createStatusBoard } from './status/status-board.ts'
+
+/** What the agent wants from outside, beside files and connections. */
+export interface Outside {
+  world: World
+  log: Log
+  /** What runs commands. It is disposed of when the agent ends; commands run on without it. */
+  createOperations: (
+    options: { stateDirectory: string; spoolLimitBytes: number },
+    world: World,
+  ) => Operations & AsyncDisposable
+  /** Stop claiming, let end what is about to end, go. */
+  stop: AbortSignal
+  /** Go at once: what is not done is done by the next start. */
+  hurry: AbortSignal
+}
+
+/**
+ * Runs the agent until `stop`.
+ *
+ * @throws {StateLockedError} another agent uses the state directory.
+ * @throws {JournalUnusableError | StateFileInvalidError | ConfigInvalidError} it cannot start like this.
+ */
+export async function runAgent(config: AgentConfig, outside: Outside): Promise<void> {
+  const { world, log, stop, hurry } = outside
+  const { stateDirectory, limits, spool } = config
+  const paths = await prepareStateDirectory(stateDirectory)
+  const bootId = await readBootId()
+  await using journal = openJournal(paths.journal, { bootId, limitBytes: limits.journalBytes })
+  const clock = createServerClock(world)
+  const board = createStatusBoard(stateDirectory, world)
+  await using _statusSocket = await serveStatus(paths.statusSocket, board.read)
+  const closing = new AbortController()
+  hurry.addEventListener('abort', () => closing.abort(hurry.reason), { once: true })
+
+  const onState = (state: string) => {
+    board.enrolment = state
+  }
+  const startingParts = { journal, clock, world, log, onState }
+  const introduction = await introduce(config, paths, startingParts, stop).catch(
+    (error: unknown) => {
+      if (!stop.aborted) throw error
+    },
+  )
+  if (!introduction) return
+  const spoolLimitBytes = spool.outputLimitBytes
+  await using operations = outside.createOperations({ stateDirectory, spoolLimitBytes }, world)
+  await using background = createBackground(closing, log)
+  await serve({
+    ...startingParts,
+    config,
+    introduction,
+    operations,
+    commandsDirectory: paths.commands,
+    bootId,
+    background,
+    board,
+    stop,
+    closing: closing.signal,
+  })
+  if (closing.signal.aborted && !hurry.aborted) throw closing.signal.reason
+}

@@ -1,0 +1,149 @@
+import { importKey } from '../protocol/sealing/keys.ts'
+import type { World } from '../protocol/world.ts'
+import { abortable } from './abortable.ts'
+import { agentVersion } from './agent-version.ts'
+import type { Background } from './background.ts'
+import type { ServerClock } from './clock/server-clock.ts'
+import type { AgentConfig } from './config.ts'
+import { keepCredentials } from './enrol/credentials-keeper.ts'
+import type { Introduction } from './enrol/introduce.ts'
+import { gatherFacts } from './facts.ts'
+import { type ClaimLoopParts, claimLoop } from './intake/claim-loop.ts'
+import { forgetOldIds } from './journal/forget-old-ids.ts'
+import type { Journal } from './journal/journal.ts'
+import type { Desk } from './lanes/held-command.ts'
+import { createLanes } from './lanes/lanes.ts'
+import { recoverCommands } from './lanes/recover-commands.ts'
+import type { CarryOutParts, Operations } from './lanes/task.ts'
+import type { Log } from './log.ts'
+import { persist } from './persist.ts'
+import { createQueueAccess } from './queue-access.ts'
+import { replyTo } from './reply/command-replies.ts'
+import { createOutbox, type Outbox } from './reply/outbox.ts'
+import { createReporter, type Reporter } from './report/reporter.ts'
+import type { StatusBoard } from './status/status-board.ts'
+
+/** What an introduced agent needs to serve its controller. */
+export interface ServeParts {
+  config: AgentConfig
+  introduction: Introduction
+  journal: Journal
+  operations: Operations
+  commandsDirectory: string
+  bootId: string
+  background: Background
+  board: StatusBoard
+  clock: ServerClock
+  world: World
+  log: Log
+  /** Stop claiming. */
+  stop: AbortSignal
+  /** Everything ends. */
+  closing: AbortSignal
+}
+
+/** So many commands have output in memory at once. */
+const sendersLimit = 32
+
+/**
+ * Takes up what is owed, then serves commands until `stop`; gives those that are about to end a moment, and posts what is
+ * ready.
+ */
+export async function serve(parts: ServeParts): Promise<void> {
+  const { background, board, bootId, clock, closing, config, introduction, journal } = parts
+  const { world, log, stop } = parts
+  const keeper = keepCredentials(introduction.enrolment, introduction.parts, closing)
+  await using queue = createQueueAccess(keeper, introduction.parts.connect)
+  const persistence = { keeper, world, log }
+  const outbox = createOutbox(queue, persistence, closing)
+  const desk: Desk = new Map()
+  const facts = () =>
+    gatherFacts({ desk, journal, clock, bootId, uptimeSeconds: board.uptimeSeconds() })
+  Object.assign(board, { enrolled: keeper.enrolment, facts, phase: 'running' } as const)
+  const carryOutParts: CarryOutParts = {
+    ...persistence,
+    journal,
+    operations: parts.operations,
+    desk,
+    lanes: createLanes(config.lanes.concurrency),
+    senders: createLanes(sendersLimit),
+    commandsDirectory: parts.commandsDirectory,
+    outbox,
+    facts,
+    clock,
+    closing,
+  }
+  const firstSequence = journal.firstReportSequence
+  const reporter = createReporter({
+    ...carryOutParts,
+    enrolment: keeper.enrolment,
+    firstSequence,
+  })
+
+  background.keep('post replies', outbox.run())
+  background.keep('send heartbeats', reporter.beat(closing))
+  background.keep('watch the credentials', keeper.watch(closing))
+  const remembered = config.limits.rememberedCommands
+  background.keep('forget old ids', forgetOldIds(journal, remembered, parts, closing))
+  for (const ending of await recoverCommands(bootId, carryOutParts)) background.add(ending)
+
+  log.info({ instance: introduction.enrolment.instance, agentVersion }, 'ready for commands')
+  const stopClaiming = AbortSignal.any([stop, closing])
+  const keys = {
+    cluster: await importKey(introduction.enrolment.commandKey),
+    agent: introduction.parts.identity.sealingKey,
+  }
+  try {
+    await claimLoop(
+      claimLoopParts(parts, { ...carryOutParts, keys, reporter, queue, keeper }),
+      stopClaiming,
+    )
+  } catch (error) {
+    if (!stopClaiming.aborted) throw error
+  }
+  board.phase = 'stopping'
+  await finish(outbox, parts)
+}
+
+function claimLoopParts(
+  { config, background, board }: ServeParts,
+  carryOutParts: CarryOutParts &
+    Pick<ClaimLoopParts, 'keys' | 'queue' | 'keeper'> & { reporter: Reporter },
+): ClaimLoopParts {
+  const { keeper, queue, closing } = carryOutParts
+  return {
+    ...carryOutParts,
+    enrolment: keeper.enrolment,
+    limits: config.limits,
+    poll: config.poll,
+    acknowledge: async (ids) => {
+      const attempt = async () => queue.acknowledge(ids, closing)
+      await persist('acknowledge messages', attempt, carryOutParts, closing)
+    },
+    progress: (command, bytes) => replyTo(command, carryOutParts, closing).progress(bytes),
+    onCarriedOut: background.add,
+    onDropped: board.noteDrop,
+    onPolled: board.notePoll,
+    refusedUnjournaled: new Set(),
+  }
+}
+
+/** Waits for commands that are about to end, and for their results to be posted, but no longer than the grace. */
+async function finish(
+  outbox: Outbox,
+  { background, config, world, closing, log }: ServeParts,
+): Promise<void> {
+  const limit = new AbortController()
+  const allDone = background.allEnded().then(async () => outbox.drained(limit.signal))
+  allDone.catch(() => undefined)
+  const graceOver = world.sleep(config.stopGraceSeconds * 1000, limit.signal)
+  graceOver.catch(() => undefined)
+  try {
+    await abortable(Promise.race([allDone, graceOver]), closing)
+  } catch (error) {
+    if (!closing.aborted) throw error
+  } finally {
+    limit.abort()
+  }
+  log.info({}, 'the agent ends; commands that still run go on without it')
+}

@@ -1,0 +1,72 @@
+import { signedUrlExpiry } from '../../protocol/signed-url/signed-url.ts'
+import type { World } from '../../protocol/world.ts'
+import { agentVersion } from '../agent-version.ts'
+import type { Enrolment } from '../enrol/enrolment.ts'
+import type { Facts } from '../facts.ts'
+import type { Status } from './status.ts'
+
+/** What the parts of the agent tell about themselves while they work, for `status`. */
+export interface StatusBoard {
+  phase: Status['phase']
+  enrolment: string
+  /** Set once there is an enrolment. */
+  enrolled: (() => Enrolment) | undefined
+  /** Set once commands can run. */
+  facts: (() => Facts) | undefined
+  notePoll: (outcome: { waited: boolean }) => void
+  noteDrop: (reason: string) => void
+  uptimeSeconds: () => number
+  read: () => Status
+}
+
+export function createStatusBoard(
+  stateDirectory: string,
+  world: Pick<World, 'now' | 'monotonicMs'>,
+): StatusBoard {
+  const startedAt = world.now()
+  const startedMs = world.monotonicMs()
+  const dropped: Record<string, number> = {}
+  let lastAnswerAt: Date | null = null
+  let longPoll: boolean | null = null
+
+  const board: StatusBoard = {
+    phase: 'enrolling',
+    enrolment: 'starting',
+    enrolled: undefined,
+    facts: undefined,
+    notePoll: ({ waited }) => {
+      lastAnswerAt = world.now()
+      longPoll = waited
+    },
+    noteDrop: (reason) => {
+      dropped[reason] = (dropped[reason] ?? 0) + 1
+    },
+    uptimeSeconds: () => (world.monotonicMs() - startedMs) / 1000,
+    read: () => {
+      const enrolment = board.enrolled?.()
+      const facts = board.facts?.()
+      return {
+        agentVersion,
+        pid: process.pid,
+        stateDirectory,
+        startedAt,
+        uptimeSeconds: board.uptimeSeconds(),
+        phase: board.phase,
+        enrolment: board.enrolment,
+        instance: enrolment?.instance ?? null,
+        instanceName: enrolment?.instanceName ?? null,
+        cluster: enrolment?.cluster ?? null,
+        endpoint: enrolment?.credentials.endpoint ?? null,
+        credentialsExpireAt: enrolment ? signedUrlExpiry(enrolment.credentials.claim) : null,
+        running: facts?.running ?? [],
+        waiting: facts?.waiting ?? 0,
+        owed: facts?.owed ?? 0,
+        clockOffsetMs: facts?.clockOffsetMs ?? 0,
+        lastAnswerAt,
+        longPoll,
+        dropped,
+      }
+    },
+  }
+  return board
+}

@@ -1,0 +1,31 @@
+import { z } from 'zod'
+import { Instant } from '../../protocol/messages/wire-types.ts'
+
+/** What `sahara-agent status` shows: the answer of the running agent, one JSON document over its local socket. */
+export const Status = z.looseObject({
+  agentVersion: z.string(),
+  pid: z.int(),
+  stateDirectory: z.string(),
+  startedAt: Instant,
+  uptimeSeconds: z.number(),
+  /** `enrolling` until the controller has welcomed it; then `running`; `stopping` after SIGTERM. */
+  phase: z.enum(['enrolling', 'running', 'stopping']),
+  /** Where the hello stands, while it enrols or renews (`enrol/enrolment-state.ts`). */
+  enrolment: z.string(),
+  instance: z.string().nullable(),
+  instanceName: z.string().nullable(),
+  cluster: z.string().nullable(),
+  endpoint: z.string().nullable(),
+  credentialsExpireAt: Instant.nullable(),
+  running: z.array(z.string()),
+  waiting: z.int(),
+  owed: z.int(),
+  clockOffsetMs: z.number(),
+  /** When the queue has answered the last time, by this machine's clock. */
+  lastAnswerAt: Instant.nullable(),
+  /** Whether the queue holds requests open, so that commands come at once. */
+  longPoll: z.boolean().nullable(),
+  /** How many messages were dropped, by reason, since the start. */
+  dropped: z.record(z.string(), z.int()),
+})
+export type Status = z.output<typeof Status>
