@@ -1,0 +1,40 @@
+import { readFile } from 'node:fs/promises'
+import { z } from 'zod'
+import { readEnvelope } from '../../../protocol/sealing/envelope.ts'
+import type { Show } from '../show.ts'
+import { expectThat } from '../stage.ts'
+
+const secret = 'the-tenants-own-secret'
+const Detached = z.looseObject({ id: z.uuid() })
+
+/** What whoever keeps the queue service finds in its database while a command waits there. */
+export async function lookIntoTheQueue(show: Show): Promise<void> {
+  const { stage, system, guests, agents } = show
+  stage.scene('A look into the queue’s database')
+  await agents.get('worker-1')?.stop()
+  stage.say('worker-1’s agent is stopped, so that a command waits in the queue:')
+  stage.typed(`sahara-controller run demo/worker-1 --detach -- echo ${secret}`)
+  const flags = ['run', 'demo/worker-1', '--detach', '--json', '--', 'echo', secret]
+  const { id } = Detached.parse(JSON.parse((await system.cli(flags)).stdout))
+  const waiting = await show.queueKeeper.findWaitingCommand()
+  show.seen = waiting
+  const { header, sealed } = readEnvelope(waiting.body)
+  stage.say(`  queue    ${waiting.queue}`)
+  stage.say(
+    `  header   ${JSON.stringify({ typ: header['typ'], alg: header['alg'], enc: header['enc'] })}`,
+  )
+  stage.say(`  message  ${sealed.slice(-66)}`)
+  const files = await Promise.all(
+    ['', '-wal'].map(async (suffix) => readFile(`${system.queueDatabase}${suffix}`, 'latin1')),
+  )
+  expectThat(!files.join('').includes(secret), 'the database does not hold the secret', 'it does')
+  stage.shown('the database’s bytes hold ciphertext, and the secret nowhere')
+
+  const guest = guests[0]
+  if (guest) agents.set('worker-1', await guest.startAgent())
+  const waited = await system.cli(['command', 'wait', id, '--json'])
+  expectThat(waited.stdout.includes('"succeeded"'), 'the waiting command runs', waited)
+  const output = await system.cli(['command', 'output', id])
+  expectThat(output.stdout === `${secret}\n`, 'its output is what it printed', output)
+  stage.shown('worker-1 is back: the waiting command ran, and its output arrived')
+}
