@@ -103,7 +103,12 @@ function addRoute(app: FastifyInstance, route: Route, signals: RequestSignals): 
 
 async function sendAnswer(reply: FastifyReply, answer: Answer): Promise<FastifyReply> {
   reply.code(answer.status)
-  if ('stream' in answer) return await reply.type(answer.contentType).send(answer.stream)
+  if ('stream' in answer) {
+    void reply.type(answer.contentType).send(answer.stream)
+    // Who follows shall see that the request was taken, though there is nothing to read yet.
+    reply.raw.flushHeaders()
+    return reply
+  }
   return 'json' in answer ? await reply.send(answer.json) : await reply.send()
 }
 

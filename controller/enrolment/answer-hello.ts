@@ -50,11 +50,8 @@ export async function answerHello(
   })
   if ('refused' in admission) {
     const reason = admission.refused
-    await postWelcome(context, cluster, hello, (place) => ({
-      ...place,
-      verdict: 'refused',
-      reason,
-    }))
+    const refusal = (place: Place) => ({ ...place, verdict: 'refused', reason }) as const
+    await postWelcome(context, cluster, hello, refusal, signal)
     return undefined
   }
   return await welcome(context, cluster, hello, admission.instance, signal)

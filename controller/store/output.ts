@@ -35,7 +35,7 @@ export function keepWaiting({ database }: Store, commandSeq: number, piece: Piec
      VALUES (:commandSeq, :offset, :stream, :bytes)
      ON CONFLICT DO UPDATE SET stream = excluded.stream, bytes = excluded.bytes
        WHERE length(excluded.bytes) > length(bytes)`,
-    { commandSeq, ...piece },
+    { commandSeq, offset: piece.offset, stream: piece.stream, bytes: piece.bytes },
   )
   countWaiting({ database }, commandSeq)
 }

@@ -17,6 +17,7 @@ from sahara.utils import remote
 from sahara_remote_agent import command
 from sahara_remote_agent import deadline as deadlines
 from sahara_remote_agent import errors
+from sahara_remote_agent import guest_files
 from sahara_remote_agent import guest_os
 from sahara_remote_agent import interactive
 from sahara_remote_agent import login_account
@@ -97,10 +98,8 @@ class AgentRemote(remote.Remote):
     def read_file_from(self, remote_file, run_as_root=False, timeout=None):
         deadline = self._file_deadline(timeout)
         account = self._account(deadline)
-        outcome = self._run(command.Request(
-            {'name': 'read', 'user': 'root' if run_as_root else account.user,
-             'path': login_account.absolute_path(account, remote_file)},
-            _('Reading file "%s"') % remote_file, idempotent=True), deadline)
+        outcome = self._run(guest_files.read_request(
+            account, remote_file, run_as_root), deadline)
         content = outcome.output('content')
         try:
             return content.decode('utf-8')
@@ -183,34 +182,23 @@ class AgentRemote(remote.Remote):
 
     def _shell(self, text, description, deadline):
         """Runs shell text as the login user; its standard output."""
-        outcome = self._run(_shell_request(text, self._user, description),
-                            deadline)
-        stdout = _to_text(outcome.output('stdout'))
-        if outcome.exit_code():
-            raise errors.RemoteFailure(
-                description, outcome.exit_code(), stdout,
-                _to_text(outcome.output('stderr')))
-        return stdout
+        request = _shell_request(text, self._user, description)
+        return _require_success(request, self._run(request, deadline))
 
     def _place(self, files, placement, run_as_root, timeout):
         deadline = self._file_deadline(timeout)
         account = self._account(deadline)
         for path, data in files.items():
             content = data.encode() if isinstance(data, str) else bytes(data)
-            operation = {
-                'name': 'write', 'placement': placement,
-                'user': 'root' if run_as_root else account.user,
-                'path': login_account.absolute_path(account, path)}
-            if run_as_root and placement == 'replace':
-                # As the SSH driver leaves it: it uploads as the login user,
-                # and moves the file as root.
-                operation['mode'] = '0644'
-                operation['owner'] = '%d:%d' % (account.uid, account.gid)
-            outcome = self._run(command.Request(
-                operation, _('Writing file "%s"') % path, content,
-                idempotent=placement == 'replace'), deadline)
-            if outcome.state != 'succeeded':
-                raise outcome.failure('it ended as "%s"' % outcome.state)
+            try:
+                self._run(guest_files.write_request(
+                    account, path, content, placement, run_as_root), deadline)
+            except errors.RemoteFailure as failure:
+                in_place = guest_files.write_in_place_request(
+                    account, path, content, placement, run_as_root, failure)
+                if in_place is None:
+                    raise
+                _require_success(in_place, self._run(in_place, deadline))
 
     def _edit(self, path, expression, timeout):
         self._shell('sudo sed -i %s %s' % (shlex.quote(expression),
@@ -250,6 +238,16 @@ def _shell_request(text, user, description):
     operation['interpreter'] = ['/bin/bash']
     operation['contentIs'] = 'script'
     return command.Request(operation, description, text.encode())
+
+
+def _require_success(request, outcome):
+    """Standard output, as text, of a program that must end with 0."""
+    stdout = _to_text(outcome.output('stdout'))
+    if outcome.exit_code():
+        raise errors.RemoteFailure(
+            request.description, outcome.exit_code(), stdout,
+            _to_text(outcome.output('stderr')))
+    return stdout
 
 
 def _as_root(text):

@@ -46,7 +46,11 @@ def make_template(api, settings):
     :raises UserDataImpossible: there is no such cluster, or the script cannot
         be an instance's user-data. Better no instance than a deaf one.
     """
-    script = _script_of(_current_cluster_id(), api, settings)
+    return wrap(_script_of(_current_cluster_id(), api, settings), settings)
+
+
+def wrap(script, settings):
+    """The controller's script as a part of Sahara's template. Pure."""
     if len(script.encode()) > SCRIPT_LIMIT_BYTES:
         raise errors.UserDataImpossible(
             'the controller\'s script is longer than %d bytes'
