@@ -7,6 +7,7 @@ import { type MessageCalls, messageCalls } from './messages.ts'
 import { type QueueCalls, queueCalls } from './queues.ts'
 import { type ServiceCalls, serviceCalls } from './service.ts'
 import { defaultPostLimitBytes } from './split-into-posts.ts'
+import { type SubscriptionCalls, subscriptionCalls } from './subscriptions.ts'
 import { createTransport, type TransportSettings } from './transport.ts'
 
 /** How a queue service is reached. */
@@ -39,6 +40,7 @@ export interface ZaqarClient
     MessageCalls,
     ClaimCalls,
     ServiceCalls,
+    SubscriptionCalls,
     AsyncDisposable {
   /** Cuts the requests under way and closes the connections, unless the dispatcher was brought along. */
   close: () => Promise<void>
@@ -72,6 +74,7 @@ export function createZaqarClient(options: ZaqarClientOptions, world: World): Za
     ...messageCalls(send, { maxPostBytes: options.maxPostBytes ?? defaultPostLimitBytes }),
     ...claimCalls(send),
     ...serviceCalls(send),
+    ...subscriptionCalls(send),
     close,
     [Symbol.asyncDispose]: close,
   }

@@ -7,15 +7,26 @@ import { describeLimits } from './limits.ts'
 import { describeMessages } from './messages.ts'
 import { describeQueues } from './queues.ts'
 import { describeSignedUrls } from './signed-urls.ts'
+import { describeSubscriptions } from './subscriptions.ts'
 
 /** A real Zaqar with Keystone needs its time to start. */
 const startWithinMs = 120_000
+
+/** What a server has beyond that which every one must have. */
+export interface Offers {
+  /** The embedded queue has none: it holds requests open instead, and nobody needs to be told. */
+  hasSubscriptions: boolean
+}
 
 /**
  * States what we rely on in a queue service, whichever it is, and holds a server against it. What stock
  * Zaqar gets wrong, and nothing of ours relies on, is not in here.
  */
-export function describeContract(name: string, startServer: () => Promise<ContractServer>): void {
+export function describeContract(
+  name: string,
+  startServer: () => Promise<ContractServer>,
+  { hasSubscriptions }: Offers,
+): void {
   describe(name, () => {
     let server: ContractServer
     let client: ZaqarClient
@@ -36,5 +47,6 @@ export function describeContract(name: string, startServer: () => Promise<Contra
     describeDelivery(contract)
     describeSignedUrls(contract)
     describeLimits(contract)
+    if (hasSubscriptions) describeSubscriptions(contract)
   })
 }
