@@ -12,10 +12,10 @@ export interface RenderOptions {
 }
 
 /** EC2's limit, the smallest among the metadata services; Nova takes 64 KiB of base64. */
-export const userDataLimitBytes = 16 * 1024
+const userDataLimitBytes = 16 * 1024
 
 /** Where the agent looks for its bootstrap, when nobody says otherwise. */
-export const defaultBootstrapPath = '/etc/sahara-agent/bootstrap.json'
+const defaultBootstrapPath = '/etc/sahara-agent/bootstrap.json'
 
 /**
  * Renders what an instance gets as user-data: it writes the bootstrap (0600) and starts the agent that the image holds.
@@ -63,7 +63,7 @@ function requirePlainPath(path: string): void {
 }
 
 /** The user-data would not fit into every metadata service. */
-export class UserDataTooLargeError extends SaharaAgentError {
+class UserDataTooLargeError extends SaharaAgentError {
   readonly code = 'ERR_USER_DATA_TOO_LARGE'
   readonly sizeBytes: number
 

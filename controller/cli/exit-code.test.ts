@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { aCommand, aResult } from '../../test/controller-cli/a-command.ts'
-import { exitCodeOf, worstExitCode } from './exit-code.ts'
+import { worstExitCode } from './exit-code.ts'
 
 describe('the exit code for a command', () => {
   test.for([
@@ -25,7 +25,7 @@ describe('the exit code for a command', () => {
     ['posted', null, 0],
     ['accepted', null, 0],
   ] as const)('that is %s with %j is %d', ([state, result, exitCode]) => {
-    expect(exitCodeOf({ state, result })).toBe(exitCode)
+    expect(worstExitCode([aCommand({ state, result })])).toBe(exitCode)
   })
 
   test('is the highest one of several', () => {

@@ -6,7 +6,7 @@ export const ownErrorExitCode = 255
 /** A wrong command line. */
 export const usageExitCode = 2
 /** As timeout(1). */
-export const timedOutExitCode = 124
+const timedOutExitCode = 124
 /** 128 + SIGINT. */
 export const cancelledExitCode = 130
 
@@ -22,7 +22,7 @@ Exit codes:
 Of several commands, the highest of their codes.`
 
 /** What a shell is told about a command; 0 for one that has not ended. */
-export function exitCodeOf({ state, result }: Pick<CommandRecord, 'state' | 'result'>): number {
+function exitCodeOf({ state, result }: Pick<CommandRecord, 'state' | 'result'>): number {
   switch (state) {
     case 'queued':
     case 'posted':

@@ -23,13 +23,13 @@ import { splitLines } from './split-lines.ts'
 export type ApiClient = ReturnType<typeof createApiClient> & AsyncDisposable
 
 /** An instance of a cluster, both by name or id. */
-export interface InstanceTarget {
+interface InstanceTarget {
   cluster: string
   instance: string
 }
 
 /** Which commands to list. */
-export interface CommandFilter {
+interface CommandFilter {
   cluster?: string | undefined
   instance?: string | undefined
   state?: string | undefined
@@ -38,7 +38,7 @@ export interface CommandFilter {
 }
 
 /** From where on output is wanted, and whether to wait for more until the command's end. */
-export interface OutputRange {
+interface OutputRange {
   offset?: number
   follow?: boolean
   signal?: AbortSignal | undefined
@@ -60,7 +60,7 @@ export async function openApiClient(
 const outputLineLimitBytes = 1024 ** 2
 
 /** Seconds that one request may wait for a command's end; the API allows 300. */
-export const waitSeconds = 60
+const waitSeconds = 60
 
 const Clusters = z.object({ clusters: z.array(Cluster) })
 const Instances = z.object({ instances: z.array(Instance) })

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { parseDuration } from './duration.ts'
+import { Duration } from './duration.ts'
 
 describe('a duration', () => {
   test.for([
@@ -14,13 +14,13 @@ describe('a duration', () => {
     ['1h30m', 5400],
     ['1m30.5s', 90.5],
   ] as const)('is %s: %d seconds', ([text, seconds]) => {
-    expect(parseDuration(text)).toBe(seconds)
+    expect(Duration.parse(text)).toBe(seconds)
   })
 
   test.for(['', ' 5s', '5 s', '-5s', '5x', 's', '5sec', '1e3', '0x10', 'Infinity', '1h30', '.5s'])(
     'is not %j',
     (text) => {
-      expect(parseDuration(text)).toBeNull()
+      expect(Duration.safeParse(text).success).toBe(false)
     },
   )
 })

@@ -11,7 +11,7 @@ export const Duration = z.string().transform((text, context) => {
 })
 
 /** @returns seconds, at least 0; null when it is no duration. */
-export function parseDuration(text: string): number | null {
+function parseDuration(text: string): number | null {
   if (/^\d+(\.\d+)?$/.test(text)) return Number(text)
   if (!/^(\d+(\.\d+)?(ms|s|m|h|d))+$/.test(text)) return null
   let seconds = 0

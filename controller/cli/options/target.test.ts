@@ -1,19 +1,19 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { parseRemoteFile, parseTarget } from './target.ts'
+import { RemoteFile, Target } from './target.ts'
 
 const name = fc.stringMatching(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/)
 
 describe('a target', () => {
   test('is a cluster, or an instance of it', () => {
-    expect(parseTarget('web')).toEqual({ cluster: 'web' })
-    expect(parseTarget('web/worker-1')).toEqual({ cluster: 'web', instance: 'worker-1' })
+    expect(Target.parse('web')).toEqual({ cluster: 'web' })
+    expect(Target.parse('web/worker-1')).toEqual({ cluster: 'web', instance: 'worker-1' })
   })
 
   test.for(['', '/', 'web/', '/worker', 'a/b/c', 'Web', 'web/Worker', '-web', 'web ', 'a:b', '..'])(
     'is not %j',
     (text) => {
-      expect(parseTarget(text)).toBeNull()
+      expect(Target.safeParse(text).success).toBe(false)
     },
   )
 })
@@ -25,7 +25,7 @@ describe('a file on an instance', () => {
         fc.pre(!path.includes('\0'))
         const target = instance === null ? { cluster } : { cluster, instance }
         const text = `${[cluster, ...(instance === null ? [] : [instance])].join('/')}:${path}`
-        expect(parseRemoteFile(text)).toEqual({ target, path })
+        expect(RemoteFile.parse(text)).toEqual({ target, path })
       }),
     )
   })
@@ -33,7 +33,7 @@ describe('a file on an instance', () => {
   test.for(['web', 'web/worker-1', 'web:', ':path', '/etc/hosts', 'web/w:a\0b'])(
     'is not %j',
     (text) => {
-      expect(parseRemoteFile(text)).toBeNull()
+      expect(RemoteFile.safeParse(text).success).toBe(false)
     },
   )
 })

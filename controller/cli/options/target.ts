@@ -41,7 +41,7 @@ export const RemoteFile = z.string().transform((text, context): RemoteFile => {
 })
 
 /** @returns null when it is no target. */
-export function parseTarget(text: string): Target | null {
+function parseTarget(text: string): Target | null {
   const [cluster = '', instance, ...rest] = text.split('/')
   if (rest.length > 0 || !Name.safeParse(cluster).success) return null
   if (instance === undefined) return { cluster }
@@ -49,7 +49,7 @@ export function parseTarget(text: string): Target | null {
 }
 
 /** A path may hold colons and slashes, a target no colon: the first one divides. */
-export function parseRemoteFile(text: string): RemoteFile | null {
+function parseRemoteFile(text: string): RemoteFile | null {
   const colon = text.indexOf(':')
   const path = text.slice(colon + 1)
   const target = parseTarget(text.slice(0, Math.max(colon, 0)))

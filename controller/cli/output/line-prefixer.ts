@@ -7,7 +7,7 @@ export interface LinePrefixer {
 }
 
 /** A line longer than this is shown in pieces, each on a line of its own, so that what is held stays bounded. */
-export const heldLimitBytes = 64 * 1024
+const heldLimitBytes = 64 * 1024
 
 const lineBreak = 0x0a
 
