@@ -25,7 +25,9 @@ export async function readBody(request: IncomingMessage, limitBytes: number): Pr
     else if (size > limitBytes * drainFactor) reject(tooLong(limitBytes))
   })
   request.once('end', resolve)
-  request.once('close', () => reject(new ClientGone()))
+  request.once('close', () => {
+    if (!request.complete) reject(new ClientGone())
+  })
   await promise
   if (size > limitBytes) throw tooLong(limitBytes)
   return decode(chunks)
