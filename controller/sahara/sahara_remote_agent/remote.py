@@ -215,7 +215,7 @@ class AgentRemote(remote.Remote):
             raise exceptions.NotImplementedException(
                 feature, _('%(fmt)s is not implemented for OS %(distrib)s') % {
                     'fmt': '%s', 'distrib': distribution})
-        self._shell(_as_root(text), feature, deadline)
+        self._shell('sudo bash -c ' + shlex.quote(text), feature, deadline)
 
     def _account(self, deadline):
         return self._accounts.get(

@@ -12,10 +12,12 @@ import types
 import uuid
 
 from oslo_config import cfg
-from oslo_log import log
 from sahara import context
+from sahara.service.heat import heat_engine
+from sahara.utils import remote
 from sahara_remote_agent import driver as driver_module
 from sahara_remote_agent import options
+from sahara_remote_agent import user_data
 
 CLUSTER = '6d1a3c52-0f7f-4a5d-9d8e-3c8f2f0b7a11'
 
@@ -57,6 +59,14 @@ def an_instance(name='worker-1', instance_uuid=None, cluster=CLUSTER,
         management_ip=management_ip, internal_ip=internal_ip)
 
 
-def log_to_stderr():
-    log.register_options(cfg.CONF)
-    log.setup(cfg.CONF, 'sahara')
+def make_user_data(driver, cluster, public_key, user):
+    """What Sahara would give to Heat, without a database of Sahara's."""
+    group = types.SimpleNamespace(
+        image_username=user,
+        cluster=types.SimpleNamespace(management_public_key=public_key))
+    script = user_data._ask_controller(cluster, driver._api,
+                                       driver._settings)
+    remote.DRIVER = types.SimpleNamespace(
+        get_userdata_template=lambda: user_data.wrap(script,
+                                                     driver._settings))
+    return heat_engine.HeatEngine()._generate_user_data_script(group, 'any')
