@@ -25,6 +25,8 @@ export interface QueueService extends AsyncDisposable {
   url: string
   /** The operator's token; undefined with `auth: 'none'`. */
   token: string | undefined
+  /** How often it has flushed to the disk so far. */
+  commitCount: () => number
 }
 
 /**
@@ -59,7 +61,12 @@ export async function openQueueService(
   })
   stack.defer(() => stopServer(server, waiting, options.stopSeconds, world))
   const parts = stack.move()
-  return { url, token: gate.token, [Symbol.asyncDispose]: () => parts.disposeAsync() }
+  return {
+    url,
+    token: gate.token,
+    commitCount: store.commitCount,
+    [Symbol.asyncDispose]: () => parts.disposeAsync(),
+  }
 }
 
 function parseOptions(given: z.input<typeof QueueServiceOptions>): QueueServiceOptions {
