@@ -165,7 +165,8 @@ describe('a command that goes its whole way', () => {
     let most = 0
     while (size < content.length) {
       for (const input of await agent.take()) {
-        if (!('bytes' in input) || !(input.bytes instanceof Uint8Array)) throw new Error('input was expected')
+        if (!('bytes' in input) || !(input.bytes instanceof Uint8Array))
+          throw new Error('input was expected')
         expect(input.offset).toBe(size)
         received.update(input.bytes)
         size += input.bytes.length

@@ -13,8 +13,8 @@ export interface TestController extends AsyncDisposable {
   stateDirectory: string
   /** The present one; a restart makes another. */
   controller: () => Controller
-  /** Stops it and starts another on the same state, as after a crash; the queue keeps its port. */
-  restart: (between?: () => Promise<void>) => Promise<void>
+  /** Stops it and starts another on the same state; the queue keeps its port. */
+  restart: (differences?: Record<string, unknown>) => Promise<void>
 }
 
 /** Requests to the API, over its Unix socket. */
@@ -40,10 +40,10 @@ export async function startTestController(
 ): Promise<TestController> {
   const stateDirectory = await mkdtemp(join(tmpdir(), 'sahara-controller-'))
   let queuePort = 0
-  const open = async () => {
+  const open = async (differences: Record<string, unknown> = {}) => {
     const config = await readControllerConfig({
       stateDirectory,
-      overrides: { ...overrides, queue: { embedded: { port: queuePort } } },
+      overrides: { queue: { embedded: { port: queuePort } }, ...overrides, ...differences },
     })
     return await openController(config, world)
   }
@@ -58,10 +58,9 @@ export async function startTestController(
     api: createTestApi(dispatcher),
     stateDirectory,
     controller: () => controller,
-    restart: async (between = async () => {}) => {
+    restart: async (differences = {}) => {
       await controller[Symbol.asyncDispose]()
-      await between()
-      controller = await open()
+      controller = await open(differences)
     },
     [Symbol.asyncDispose]: async () => {
       await dispatcher.destroy()

@@ -1,6 +1,7 @@
 import {
   BadRequestError,
   MessageTooLargeError,
+  QueueUnreachableError,
   RateLimitedError,
   ZaqarError,
 } from '../../protocol/zaqar/errors.ts'
@@ -133,6 +134,12 @@ function release({ underWay }: Line, { commands }: Round): void {
   for (const { id } of commands) underWay.delete(id)
 }
 
+/** No connection came about, so that nothing can have been taken. */
+function neverConnected(error: unknown): boolean {
+  if (!(error instanceof QueueUnreachableError)) return false
+  return error.reason === 'refused' || error.reason === 'dns' || error.reason === 'tls'
+}
+
 /** Books what a failed round means, and gives the limit of the next one. */
 async function settleFailedRound(line: Line, round: Round, error: unknown): Promise<number> {
   switch (judgeRound(error)) {
@@ -157,12 +164,12 @@ async function settleFailedRound(line: Line, round: Round, error: unknown): Prom
 
 /**
  * - `unclear`: the queue service may have taken the commands.
- * - `refused`: it has not, and may later: our right or its address is wrong, or it asks for patience.
+ * - `refused`: it has not, and may later: it was not there, our right or its address is wrong, or it asks for patience.
  * - `impossible`: it never will take one of them, or one of them cannot be sealed.
  */
 function judgeRound(error: unknown): 'unclear' | 'refused' | 'impossible' {
   if (error instanceof StoreWriteError) return 'unclear'
-  if (error instanceof RateLimitedError) return 'refused'
+  if (error instanceof RateLimitedError || neverConnected(error)) return 'refused'
   if (isRetryable(error)) return 'unclear'
   if (error instanceof BadRequestError || error instanceof MessageTooLargeError) return 'impossible'
   return error instanceof ZaqarError ? 'refused' : 'impossible'
