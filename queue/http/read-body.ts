@@ -46,5 +46,5 @@ function decode(chunks: readonly Buffer[]): string {
 const utf8 = new TextDecoder('utf-8', { fatal: true })
 
 function tooLong(limitBytes: number) {
-  return invalidRequest(`Request body can not exceed ${limitBytes} bytes.`)
+  return invalidRequest(`Request body is too large. Max size ${limitBytes}`)
 }

@@ -43,7 +43,7 @@ export function openClaimTable(
     find: db.prepare(
       'SELECT key, id, ttl_seconds, renewed_at FROM claims WHERE queue = ? AND id = ? AND ends_at > ?',
     ),
-    held: db.prepare(`SELECT m.key, m.id, m.ttl_seconds, m.posted_at, m.ends_at, m.claim_count, b.body,
+    held: db.prepare(`SELECT m.key, m.id, m.client, m.ttl_seconds, m.posted_at, m.ends_at, m.claim_count, b.body,
         c.id AS claim_id
       FROM messages m INDEXED BY claimed_messages CROSS JOIN bodies b ON b.message = m.key
       JOIN claims c ON c.key = m.claim
@@ -71,7 +71,7 @@ export function openClaimTable(
       // A new arrival there with an id of its own: who lists by marker must not miss it.
       messages.insert(
         target.key,
-        '',
+        message.client,
         { body: message.body, ttlSeconds: deadLetterTtlSeconds ?? leftSeconds, delaySeconds: 0 },
         now,
       )
@@ -145,7 +145,7 @@ export function openClaimTable(
 }
 
 /** A message does not end while it is claimed, nor before its claimer had `graceSeconds` to delete it. */
-export function prolongFor(
+function prolongFor(
   message: StoredMessage,
   claim: Pick<ClaimRequest, 'ttlSeconds' | 'graceSeconds'>,
   now: number,

@@ -15,6 +15,8 @@ export interface NewMessage {
 export interface StoredMessage {
   key: number
   id: string
+  /** The Client-ID of who posted it. */
+  client: string
   body: string
   ttlSeconds: number
   postedAt: number
@@ -39,7 +41,9 @@ export type Deletion = 'gone' | 'claimed' | 'claimed-by-another' | 'unknown-clai
 
 export type MessageTable = ReturnType<typeof openMessageTable>
 
-const columns = `m.key, m.id, m.ttl_seconds, m.posted_at, m.ends_at, m.claim_count, b.body`
+const columns = `m.key, m.id, m.client, m.ttl_seconds, m.posted_at, m.ends_at, m.claim_count, b.body`
+/** No Client-ID; leaves out nothing. */
+const nobody = ''
 const isFree = 'm.claim IS NULL AND m.delayed_until IS NULL'
 
 export function openMessageTable(db: DatabaseSync, ids: MessageIds, due: DueTimes) {
@@ -112,7 +116,7 @@ export function openMessageTable(db: DatabaseSync, ids: MessageIds, due: DueTime
       sql.free.all(queue, now, limit).map(readMessage),
     page: (queue: number, request: PageRequest, now: number): StoredMessage[] => {
       const { limit, marker, includeClaimed, includeDelayed } = request
-      const exceptClient = request.exceptClient ?? ''
+      const exceptClient = request.exceptClient ?? nobody
       if (includeClaimed || includeDelayed) {
         const flags = [Number(includeClaimed), Number(includeDelayed)]
         const rows = sql.page.all(queue, marker, now, ...flags, exceptClient, limit)
@@ -149,6 +153,7 @@ export function readMessage(row: Record<string, SQLOutputValue>): StoredMessage 
   return {
     key: Number(row['key']),
     id: String(row['id']),
+    client: String(row['client']),
     body: String(row['body']),
     ttlSeconds: Number(row['ttl_seconds']),
     postedAt: Number(row['posted_at']),
