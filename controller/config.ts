@@ -33,31 +33,88 @@ const EmbeddedQueue = z.strictObject({
   tls: z.exactOptional(z.strictObject({ certificateFile: path, keyFile: path })),
 })
 
+/** Somebody or a project by an id, or by a name in a domain. */
+const domain = z.union([z.strictObject({ id: path }), z.strictObject({ name: path })])
+const named = z.union([z.strictObject({ id: path }), z.strictObject({ name: path, domain })])
+
+/** Who the controller is to Keystone, where that stands neither in `clouds.yaml` nor in `OS_*` variables. */
+const KeystoneUser = z
+  .strictObject({
+    /** Keystone v3, such as `https://keystone.example:5000/v3`. */
+    authUrl: z.url({ protocol: /^https?$/ }),
+    /** A user and a project in which it has a role, */
+    user: z.exactOptional(named),
+    project: z.exactOptional(named),
+    /** or the id of an application credential. */
+    applicationCredential: z.exactOptional(path),
+    /** A file of mode 0600 with the password, or the credential's secret. */
+    secretFile: path,
+  })
+  .refine((keystone) => (keystone.applicationCredential === undefined) === isPassword(keystone), {
+    message: 'needs either `user` and `project`, or `applicationCredential`',
+  })
+
+function isPassword(keystone: { user?: unknown; project?: unknown }): boolean {
+  return keystone.user !== undefined && keystone.project !== undefined
+}
+
 /** Where commands go out and replies come in. */
 const Queue = z
   .strictObject({
-    /** The queue service, such as `https://zaqar.example:8888`, without `/v2`. Default: the embedded one. */
+    /**
+     * The queue service, such as `https://zaqar.example:8888`, without `/v2`. Default: with `auth: keystone` the
+     * catalogue's `messaging`, else the embedded one.
+     */
     url: z.exactOptional(z.url({ protocol: /^https?$/ })),
-    /** The Keystone project whose queues these are. */
+    /** The Keystone project whose queues these are; with `auth: keystone` it is the token's, whatever stands here. */
     projectId: z.string().min(1).max(256).default('sahara'),
     /** How this controller shows its right. The embedded queue takes `token` only. */
-    auth: z.enum(['token', 'none']).default('token'),
+    auth: z.enum(['token', 'none', 'keystone']).default('token'),
     /** A file of mode 0600 with the token; read again after a 401. Default for the embedded queue: one that is made. */
     tokenFile: z.exactOptional(path),
-    /** What agents are told to reach, where it differs from `url`. */
+    /** With `auth: keystone`: the name of a cloud in `clouds.yaml`. Default: `OS_CLOUD`, `OS_*`, or the only one. */
+    cloud: z.exactOptional(path),
+    /** With `auth: keystone`: who we are, instead of `clouds.yaml` and the `OS_*` variables. */
+    keystone: z.exactOptional(KeystoneUser),
+    /** Which of the catalogue's endpoints are used. Default: as `clouds.yaml` says, else `public` in the only region. */
+    region: z.exactOptional(path),
+    interface: z.exactOptional(z.enum(['public', 'internal', 'admin'])),
+    /** Where replies are announced. Default: the catalogue's `messaging-websocket`; without one we poll. */
+    websocketUrl: z.exactOptional(z.url({ protocol: /^wss?$/ })),
+    /** What agents are told to reach, where it differs from `url`. Default: the catalogue's public endpoint. */
     advertisedUrl: z.exactOptional(z.url({ protocol: /^https?$/ })),
     /** PEM certificates that the controller and the agents trust for it, besides the system's. */
     certificateAuthorityFile: z.exactOptional(path),
     /** Serve the queue from this very process. */
     embedded: EmbeddedQueue.nullable().default(null),
+    /** How we ask for replies where the service holds no request open: at once after activity, then ever more slowly. */
+    poll: z
+      .strictObject({
+        /** The longest pause while replies are not announced, in seconds. */
+        ceilingSeconds: z.number().min(0.1).max(300).default(2),
+        /** The longest pause while they are, in seconds: an announcement can be lost. */
+        announcedCeilingSeconds: z.number().min(0.1).max(300).default(15),
+      })
+      .prefault({}),
   })
-  .refine((queue) => queue.url !== undefined || queue.embedded !== null, {
-    path: ['url'],
-    message: 'is missing: name a queue service, or set `embedded`',
-  })
-  .refine((queue) => queue.auth === 'none' || queue.tokenFile !== undefined || queue.embedded, {
+  .refine(
+    (queue) => queue.url !== undefined || queue.embedded !== null || queue.auth === 'keystone',
+    {
+      path: ['url'],
+      message: 'is missing: name a queue service, set `embedded`, or find it with `auth: keystone`',
+    },
+  )
+  .refine((queue) => queue.auth !== 'token' || queue.tokenFile !== undefined || queue.embedded, {
     path: ['tokenFile'],
     message: 'is missing: `auth: token` needs one',
+  })
+  .refine((queue) => queue.auth !== 'keystone' || queue.embedded === null, {
+    path: ['auth'],
+    message: 'is keystone, which the embedded queue does not know',
+  })
+  .refine((queue) => queue.cloud === undefined || queue.keystone === undefined, {
+    path: ['cloud'],
+    message: 'and `keystone` exclude each other',
   })
 
 /** Every bound that the controller keeps; past it a request is refused by code, or the oldest goes. */

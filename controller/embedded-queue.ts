@@ -16,7 +16,7 @@ export async function openEmbeddedQueue(
   log: Logger,
 ): Promise<QueueService | undefined> {
   const { embedded, auth, tokenFile } = config.queue
-  if (embedded === null) return undefined
+  if (embedded === null || auth === 'keystone') return undefined
   const { host, port, tls } = embedded
   const options = {
     host,

@@ -1,4 +1,5 @@
 import { type Logger, pino } from 'pino'
+import type { Cloud } from '../protocol/keystone/cloud.ts'
 import type { World } from '../protocol/world.ts'
 import { serveApi } from './api/serve-api.ts'
 import { createClusterKeyring } from './cluster-keyring.ts'
@@ -13,6 +14,7 @@ import { startDepartures } from './dispatch/departures.ts'
 import { openEmbeddedQueue } from './embedded-queue.ts'
 import { openReception } from './enrolment/reception.ts'
 import { startRenewals } from './enrolment/renew-credentials.ts'
+import { startAnnouncer } from './replies/announcer.ts'
 import { startCollectors } from './replies/collectors.ts'
 import { startSettlements } from './replies/settlements.ts'
 import { lockState } from './state-lock.ts'
@@ -34,20 +36,24 @@ export interface Controller extends AsyncDisposable {
 /**
  * Opens the parts in the order of their lives; they are closed in the reverse one.
  *
+ * @param cloud who we are to Keystone, with `queue.auth: keystone`.
  * @throws {ConfigInvalidError} a file that the configuration names cannot be used.
  * @throws {StateLockedError | StoreUnusableError} the state directory cannot be used.
+ * @throws {KeystoneError} the queue service is to be found by Keystone, and cannot.
  * @throws {CannotListenError} the API or the embedded queue has no address.
  */
 export async function openController(
   config: ControllerConfig,
   world: World,
   log: Logger = pino({ level: 'silent' }),
+  cloud?: Cloud,
 ): Promise<Controller> {
   await using parts = new AsyncDisposableStack()
   parts.use(await lockState(config.stateDirectory))
   const store = parts.use(await openStore(config.stateDirectory, world))
   const embedded = parts.use(await openEmbeddedQueue(config, world, log))
-  const { queue, advertised } = parts.use(await connectQueue(config, embedded, world))
+  const connection = parts.use(await connectQueue(config, { embedded, cloud }, world, log))
+  const { queue, advertised } = connection
   const keyring = createClusterKeyring(store)
   const [wakeups, dueBell] = [createWakeups(), createDueBell()]
   const context: Context = {
@@ -71,7 +77,8 @@ export async function openController(
   const settlements = parts.use(startSettlements(context))
   const reception = parts.use(openReception(context, departures, renewals.set))
   const arrivals = { answerHello: reception.receive, settleLarge: settlements.add }
-  const collectors = parts.use(startCollectors(context, arrivals, listClusters(store)))
+  const announcer = parts.use(startAnnouncer(context, connection.announcements))
+  const collectors = parts.use(startCollectors(context, arrivals, announcer, listClusters(store)))
 
   const retireSoon = () => retirement.set(world.now())
   const api = parts.use(await serveApi({ context, contents, departures, collectors, retireSoon }))

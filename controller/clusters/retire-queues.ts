@@ -7,6 +7,8 @@ export function startQueueRetirement(context: Context): Alarm {
   const { log, queue, store, world } = context
   const ring = async (signal: AbortSignal) => {
     for (const name of listRetirementsDue(store, world.now())) {
+      // Stock Zaqar keeps subscriptions of a queue that is deleted, and would serve them again if it were made again.
+      await queue.purgeQueue(name, ['messages', 'subscriptions'], { signal })
       await queue.deleteQueue(name, { signal })
       await store.write(() => noteQueueDeleted(store, name, world.now()))
     }

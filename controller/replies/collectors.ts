@@ -1,7 +1,10 @@
+import type { World } from '../../protocol/world.ts'
 import type { ClaimedMessage, ClaimResult } from '../../protocol/zaqar/claims.ts'
 import { backoffDelayMs } from '../../protocol/zaqar/retry.ts'
 import type { Context } from '../context.ts'
 import type { Cluster } from '../store/clusters.ts'
+import type { Subscription } from '../wakeups.ts'
+import { type Announcer, repliesKey } from './announcer.ts'
 import { createDeletions, type Deletions } from './deletions.ts'
 import { type BatchParts, handleBatch } from './handle-batch.ts'
 
@@ -26,12 +29,16 @@ const claimTtlSeconds = 60
 export function startCollectors(
   context: Context,
   parts: BatchParts,
+  announcer: Announcer,
   clusters: readonly Cluster[],
 ): Collectors {
   const loops = new Map<string, Loop>()
   const start = (cluster: Cluster) => {
     const abort = new AbortController()
-    const ended = collect(context, parts, cluster, abort.signal)
+    announcer.watch(cluster.returnQueue)
+    const ended = collect(context, parts, announcer, cluster, abort.signal).finally(() => {
+      announcer.unwatch(cluster.returnQueue)
+    })
     loops.set(cluster.id, { abort, ended })
   }
   const stop = async (clusterId: string) => {
@@ -57,9 +64,11 @@ export function startCollectors(
 async function collect(
   context: Context,
   parts: BatchParts,
+  announcer: Announcer,
   cluster: Cluster,
   signal: AbortSignal,
 ): Promise<void> {
+  using woken = context.wakeups.subscribe(repliesKey(cluster.returnQueue))
   let booking: Promise<void> = Promise.resolve()
   const deletions = createDeletions(context, cluster)
   let pause = firstPause
@@ -74,7 +83,8 @@ async function collect(
       pause = { idle: 0, failures: pause.failures + 1 }
       context.log.warn({ err: error, cluster: cluster.id }, 'replies could not be claimed')
     }
-    await rest(context, pause, signal)
+    const delayMs = pauseMs(pause, ceilingMs(context, announcer, cluster), context.world.random)
+    if (await isWokenWithin(delayMs, woken, context.world, signal)) pause = firstPause
   }
   await booking
   await deletions.settled()
@@ -117,11 +127,43 @@ function nextPause({ idle }: Pause, claim: ClaimResult): Pick<Pause, 'idle'> {
   return { idle: claim.messages.length > 0 || claim.waited ? 0 : idle + 1 }
 }
 
-async function rest({ world }: Context, pause: Pause, signal: AbortSignal): Promise<void> {
-  if (pause.idle === 0 && pause.failures === 0) return
-  const delayMs =
-    pause.failures > 0
-      ? backoffDelayMs(pause.failures, world.random, { baseMs: 200, capMs: 10_000 })
-      : Math.min(2000, 50 * 2 ** Math.min(pause.idle, 10)) * (0.5 + world.random() / 2)
-  await world.sleep(delayMs, signal).catch(() => undefined)
+/** While arrivals are announced, polling is there for announcements that are lost. */
+function ceilingMs({ config }: Context, announcer: Announcer, { returnQueue }: Cluster): number {
+  const { ceilingSeconds, announcedCeilingSeconds } = config.queue.poll
+  return 1000 * (announcer.isAnnounced(returnQueue) ? announcedCeilingSeconds : ceilingSeconds)
+}
+
+/**
+ * How long to rest before the next claim, in milliseconds. It begins short also after an announcement, since Zaqar announces
+ * a message just before it stores it. Pure.
+ */
+function pauseMs({ idle, failures }: Pause, ceiling: number, random: () => number): number {
+  if (failures > 0) return backoffDelayMs(failures, random, { baseMs: 200, capMs: 10_000 })
+  if (idle === 0) return 0
+  return Math.min(ceiling, 50 * 2 ** Math.min(idle, 20)) * (0.5 + random() / 2)
+}
+
+/** Rests, but no longer than until something may have arrived. */
+async function isWokenWithin(
+  delayMs: number,
+  woken: Subscription,
+  world: Pick<World, 'sleep'>,
+  signal: AbortSignal,
+): Promise<boolean> {
+  if (delayMs === 0) return false
+  const over = new AbortController()
+  const end = () => over.abort()
+  signal.addEventListener('abort', end, { once: true })
+  if (signal.aborted) end()
+  const sleeping = world.sleep(delayMs, over.signal).then(() => false)
+  const waking = woken.next(over.signal).then(() => true)
+  try {
+    return await Promise.race([sleeping, waking])
+  } catch {
+    return false
+  } finally {
+    end()
+    signal.removeEventListener('abort', end)
+    await Promise.allSettled([sleeping, waking])
+  }
 }

@@ -1,10 +1,11 @@
 import { readFile } from 'node:fs/promises'
 import tls from 'node:tls'
 import { Agent } from 'undici'
+import { abortable } from '../abortable.ts'
 import type { World } from '../world.ts'
 import { authenticate, type Token } from './authenticate.ts'
 import { findEndpoint } from './catalogue.ts'
-import type { Cloud } from './cloud.ts'
+import type { Cloud, EndpointInterface } from './cloud.ts'
 import { CloudInvalidError, KeystoneRefusedError, KeystoneUnreachableError } from './errors.ts'
 
 /** Somebody in a project of a cloud, for as long as it is wanted. All tokens come from here. */
@@ -19,8 +20,11 @@ export interface KeystoneSession extends AsyncDisposable {
   getToken: (refused?: string, signal?: AbortSignal) => Promise<string>
   /** The project that tokens are for. @throws {KeystoneError} */
   getProjectId: (signal?: AbortSignal) => Promise<string>
-  /** A service's URL by its type, such as `messaging`. @throws {KeystoneError} */
-  findEndpoint: (type: string, signal?: AbortSignal) => Promise<string>
+  /** A service's URL by its type, such as `messaging`; under the cloud's own interface by default. @throws {KeystoneError} */
+  findEndpoint: (
+    type: string,
+    options?: { interface?: EndpointInterface; signal?: AbortSignal },
+  ) => Promise<string>
 }
 
 export interface KeystoneSessionOptions {
@@ -99,9 +103,10 @@ export async function openKeystoneSession(
   return {
     getToken: async (refused, signal) => (await present(refused, signal)).value,
     getProjectId: async (signal) => (await present(undefined, signal)).projectId,
-    findEndpoint: async (type, signal) => {
-      const { catalogue } = await present(undefined, signal)
-      return findEndpoint(catalogue, { type, interface: cloud.interface, region: cloud.region })
+    findEndpoint: async (type, options = {}) => {
+      const { catalogue } = await present(undefined, options.signal)
+      const { region, interface: usual } = cloud
+      return findEndpoint(catalogue, { type, interface: options.interface ?? usual, region })
     },
     [Symbol.asyncDispose]: async () => {
       await dispatcher.destroy()
@@ -122,20 +127,5 @@ async function readAuthority(file: string | undefined): Promise<string[] | undef
     return [...tls.getCACertificates('default'), await readFile(file, 'utf8')]
   } catch (cause) {
     throw new CloudInvalidError(`cannot read the certificate authority ${file}`, { cause })
-  }
-}
-
-/** Waits no longer than until the signal's abort; what is waited for goes on for the others. */
-async function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return await promise
-  promise.catch(() => undefined)
-  signal.throwIfAborted()
-  const { promise: aborted, reject } = Promise.withResolvers<never>()
-  const onAbort = () => reject(signal.reason)
-  signal.addEventListener('abort', onAbort, { once: true })
-  try {
-    return await Promise.race([promise, aborted])
-  } finally {
-    signal.removeEventListener('abort', onAbort)
   }
 }

@@ -3,6 +3,7 @@ import { pino } from 'pino'
 import { z } from 'zod'
 import { defaultStateDirectory } from '../../config.ts'
 import { readControllerConfig } from '../../read-config.ts'
+import { readControllerCloud } from '../../read-controller-cloud.ts'
 import { type Controller, openController } from '../../serve.ts'
 import type { DefineCommand } from '../act.ts'
 import { examples } from '../connection-options.ts'
@@ -72,7 +73,8 @@ async function serve(options: Options, terminal: Terminal): Promise<number> {
   const stop = new AbortController()
   using _ = terminal.onStop(() => stop.abort())
   const log = pino({ level: config.logLevel }, terminal.stderr)
-  await using controller = await openController(config, terminal.world, log)
+  const cloud = await readControllerCloud(config, terminal.env)
+  await using controller = await openController(config, terminal.world, log, cloud)
   await writeAll(terminal.stdout, readyLine(options, controller))
   if (!stop.signal.aborted) await once(stop.signal, 'abort')
   return 0
