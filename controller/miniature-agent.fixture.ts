@@ -27,6 +27,7 @@ export interface MiniatureAgent extends AsyncDisposable {
   welcomed: () => Welcomed
   /** Claims what is on the command queue, waiting for something, opens and acknowledges it. */
   take: () => Promise<(Command | (Input & { id: string }))[]>
+  /** The next command; content that came before it is passed over. */
   takeCommand: () => Promise<Command>
   reply: (command: Command, ...replies: Reply[]) => Promise<void>
   report: (report: Report) => Promise<void>
@@ -114,9 +115,10 @@ export async function createMiniatureAgent(
     post,
     take,
     takeCommand: async () => {
-      const [first] = await take()
-      if (!first || !('operation' in first)) throw new Error('no command came')
-      return first
+      for (;;) {
+        const command = (await take()).find((message) => 'operation' in message)
+        if (command && 'operation' in command) return command
+      }
     },
     reply: async (command, ...replies) => {
       await post(...(await Promise.all(replies.map((reply) => sealReply(reply, command)))))

@@ -3,11 +3,11 @@ import { NewCommand } from '../api/resources.ts'
 import type { ContentStore } from '../contents/content-store.ts'
 import type { Context } from '../context.ts'
 import type { Departures } from '../dispatch/departures.ts'
-import { InstanceNotEnrolledError, LimitReachedError } from '../errors.ts'
+import { InstanceNotEnrolledError, InstanceNotFoundError, LimitReachedError } from '../errors.ts'
 import { countOpenCommands } from '../store/commands.ts'
 import { noteContent } from '../store/contents.ts'
 import { findByIdempotencyKey, insertIdempotencyKey } from '../store/idempotency-keys.ts'
-import type { Instance } from '../store/instances.ts'
+import { type Instance, readInstance } from '../store/instances.ts'
 import { checkNewCommand } from './check-new-command.ts'
 import { fileCommand, type Order } from './file-command.ts'
 
@@ -88,6 +88,10 @@ async function prepareOrder(
 
 function fileForInstance(context: Context, instance: Instance, order: Order): string {
   const { config, store, world } = context
+  // It may have been forgotten since it was found.
+  if (readInstance(store, instance.id) === undefined) {
+    throw new InstanceNotFoundError(instance.clusterId, instance.name)
+  }
   if (instance.enrolledAt === null) throw new InstanceNotEnrolledError(instance.name)
   const limit = config.limits.openCommandsPerInstance
   if (countOpenCommands(store, { instanceId: instance.id }) >= limit) {

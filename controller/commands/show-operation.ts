@@ -7,7 +7,11 @@ const hidden = '(not shown)'
 export function showOperation(operation: Readonly<Record<string, unknown>> & { name: string }): {
   name: string
 } {
-  const shown: Record<string, unknown> & { name: string } = { ...operation }
+  const cut = Object.entries(operation).map(([key, value]) => [key, cutText(value)] as const)
+  const shown: Record<string, unknown> & { name: string } = {
+    ...Object.fromEntries(cut),
+    name: operation.name,
+  }
   if (isRecord(shown['env'])) {
     shown['env'] = Object.fromEntries(Object.keys(shown['env']).map((name) => [name, hidden]))
   }
@@ -19,6 +23,14 @@ export function showOperation(operation: Readonly<Record<string, unknown>> & { n
   if (shown.name === 'stdin') delete shown['bytes']
   if (shown.name === 'credentials') delete shown['credentials']
   return shown
+}
+
+/** No text is shown longer than this; a listing may hold a thousand of them. */
+const shownLimit = 4096
+
+function cutText(value: unknown): unknown {
+  if (typeof value !== 'string' || value.length <= shownLimit) return value
+  return `${value.slice(0, shownLimit)}… (${value.length} characters)`
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

@@ -103,6 +103,7 @@ const migrations: readonly string[] = [
   CREATE INDEX commands_queued ON commands (instance_id, seq) WHERE state = 'queued';
   CREATE INDEX commands_due ON commands (due_at) WHERE due_at IS NOT NULL;
   CREATE INDEX commands_ended ON commands (ended_at) WHERE ended_at IS NOT NULL;
+  CREATE INDEX commands_output_removed ON commands (seq) WHERE output_removed = 1;
   CREATE INDEX commands_by_instance ON commands (instance_id, seq);
   CREATE INDEX commands_by_cluster ON commands (cluster_id, seq);
   CREATE INDEX commands_by_target ON commands (target_id) WHERE target_id IS NOT NULL;

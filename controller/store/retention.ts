@@ -1,41 +1,52 @@
-import { z } from 'zod'
-import { Moment, toMs } from './database.ts'
+import { toMs } from './database.ts'
 import type { Store } from './open-store.ts'
 
-/** Rows that one change removes at most, so that no sweep holds up the requests for long. */
+/** Rows that one change removes at most, so that no sweep holds up the requests for long; 200 pieces of output are 36 MiB. */
 const sweepLimit = 200
 
 /** Removes commands that ended before a moment, some at a time; true when there may be more. Call it inside `write`. */
 export function removeOldCommands({ database }: Store, before: Date): boolean {
+  const parameters = { before: toMs(before) }
+  const pieces = database.run(
+    `DELETE FROM output WHERE id IN
+       (SELECT output.id FROM output JOIN commands ON commands.seq = output.command_seq
+        WHERE ended_at < :before LIMIT ${sweepLimit})`,
+    parameters,
+  )
+  if (pieces === sweepLimit) return true
   return (
     database.run(
       `DELETE FROM commands WHERE seq IN
          (SELECT seq FROM commands WHERE ended_at < :before ORDER BY ended_at LIMIT ${sweepLimit})`,
-      { before: toMs(before) },
+      parameters,
     ) === sweepLimit
   )
 }
 
 /**
- * Removes the output of the commands that ended first until what ended commands have together fits the bound; true
- * when there may be more to remove. Call it inside `write`.
+ * Gives up the output of the commands that ended first, until what ended commands have together fits the bound. The
+ * pieces themselves go by `removeUnwantedOutput`. Call it inside `write`.
  */
-export function removeOldOutput({ database }: Store, limitBytes: number): boolean {
-  const total = database.get(
-    z.object({ bytes: z.number() }),
-    `SELECT coalesce(sum(output_bytes), 0) AS bytes FROM commands
-     WHERE ended_at IS NOT NULL AND output_removed = 0`,
+export function giveUpOldOutput({ database }: Store, limitBytes: number): void {
+  database.run(
+    `UPDATE commands SET output_removed = 1 WHERE seq IN (
+       SELECT seq FROM (
+         SELECT seq, sum(output_bytes) OVER (ORDER BY ended_at DESC, seq DESC) AS newer_bytes
+         FROM commands WHERE ended_at IS NOT NULL AND output_removed = 0 AND output_bytes > 0
+       ) WHERE newer_bytes > :limitBytes)`,
+    { limitBytes },
   )
-  if (!total || total.bytes <= limitBytes) return false
-  const oldest = database.get(
-    z.object({ seq: z.number(), ended_at: Moment }),
-    `SELECT seq, ended_at FROM commands
-     WHERE ended_at IS NOT NULL AND output_removed = 0 AND output_bytes > 0 ORDER BY ended_at LIMIT 1`,
+}
+
+/** Removes pieces of output that were given up, some at a time; true when there may be more. Call it inside `write`. */
+export function removeUnwantedOutput({ database }: Store): boolean {
+  return (
+    database.run(
+      `DELETE FROM output WHERE id IN
+         (SELECT output.id FROM output JOIN commands ON commands.seq = output.command_seq
+          WHERE output_removed = 1 LIMIT ${sweepLimit})`,
+    ) === sweepLimit
   )
-  if (!oldest) return false
-  database.run(`DELETE FROM output WHERE command_seq = :seq`, { seq: oldest.seq })
-  database.run(`UPDATE commands SET output_removed = 1 WHERE seq = :seq`, { seq: oldest.seq })
-  return true
 }
 
 /**

@@ -2,7 +2,12 @@ import { type Alarm, startAlarm } from '../alarm.ts'
 import type { ContentStore } from '../contents/content-store.ts'
 import type { Context } from '../context.ts'
 import { deleteExpiredSecrets } from './enrolment-secrets.ts'
-import { removeDeletedParents, removeOldCommands, removeOldOutput } from './retention.ts'
+import {
+  giveUpOldOutput,
+  removeDeletedParents,
+  removeOldCommands,
+  removeUnwantedOutput,
+} from './retention.ts'
 
 const hourMs = 60 * 60 * 1000
 const dayMs = 24 * hourMs
@@ -24,7 +29,8 @@ async function removeOld({ config, store, world }: Context, contents: ContentSto
   const { outputBytes } = config.retention
   // Each round is a change of its own, so that requests come in between.
   while (await store.write(() => removeOldCommands(store, before)));
-  while (await store.write(() => removeOldOutput(store, outputBytes)));
+  await store.write(() => giveUpOldOutput(store, outputBytes))
+  while (await store.write(() => removeUnwantedOutput(store)));
   await store.write(() => {
     removeDeletedParents(store, before)
     deleteExpiredSecrets(store, now)

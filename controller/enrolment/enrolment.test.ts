@@ -1,0 +1,204 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { realWorld } from '../../protocol/real-world.ts'
+import { fakeWorld } from '../../test/fake-world.ts'
+import {
+  aResult,
+  createMiniatureAgent,
+  type MiniatureAgent,
+  readBootstrap,
+} from '../miniature-agent.fixture.ts'
+import { startTestController, type TestController } from '../test-controller.fixture.ts'
+
+const world = realWorld()
+let parts: AsyncDisposableStack
+let controller: TestController
+
+beforeEach(async () => {
+  parts = new AsyncDisposableStack()
+  controller = parts.use(await startTestController(world))
+  await controller.api.post('/v1/clusters', { name: 'c1' })
+})
+afterEach(async () => await parts.disposeAsync())
+
+async function newAgent(name?: string, uuid?: string): Promise<MiniatureAgent> {
+  const bootstrap = await readBootstrap(controller.api, 'c1', name)
+  return parts.use(await createMiniatureAgent(bootstrap, world, uuid))
+}
+
+async function instance(name: string) {
+  return (await controller.api.get(`/v1/clusters/c1/instances/${name}`)).body
+}
+
+describe('an agent with user-data of its own', () => {
+  test('enrols, and gets one signed URL for each right', async () => {
+    const agent = await newAgent('w1')
+    expect(await instance('w1')).toMatchObject({ state: 'expected' })
+    expect(await agent.enrol()).toMatchObject({ verdict: 'welcome', instanceName: 'w1' })
+    const { claim, acknowledge, reply, lobby } = agent.welcomed().credentials
+    expect([claim.methods, acknowledge.methods, reply.methods, lobby.methods]).toEqual([
+      expect.toSatisfy((methods: string[]) => methods.toSorted().join() === 'DELETE,PATCH,POST'),
+      ['DELETE'],
+      ['POST'],
+      ['GET'],
+    ])
+    for (const { paths } of [claim, acknowledge, reply, lobby]) expect(paths).toHaveLength(1)
+    expect(await instance('w1')).toMatchObject({
+      state: 'enrolled',
+      instanceUuid: 'a1b2c3d4-0000-4000-8000-00000000000a',
+      agentVersion: '0.0.1',
+    })
+  })
+
+  test('is answered again when it asks again, also by a controller that was started anew', async () => {
+    const agent = await newAgent('w1')
+    await agent.enrol()
+    const { instance: id, reportKey } = agent.welcomed()
+    await controller.restart()
+    expect(await agent.enrol()).toMatchObject({ verdict: 'welcome', instance: id, reportKey })
+    expect(await agent.enrol({ purpose: 'renew' })).toMatchObject({ instance: id })
+  })
+
+  test('keeps a second key out, which is an alert, until an operator allows it', async () => {
+    const agent = await newAgent('w1')
+    await agent.enrol()
+    const thief = parts.use(await createMiniatureAgent(agent.bootstrap, world))
+    expect(await thief.enrol()).toMatchObject({
+      verdict: 'refused',
+      reason: { code: 'key-pinned' },
+    })
+    expect(await instance('w1')).toMatchObject({ alerts: [{ code: 'key-pinned' }] })
+
+    const allowed = await controller.api.post('/v1/clusters/c1/instances/w1/allow-enrolment')
+    expect(allowed.status).toBe(200)
+    const before = agent.welcomed()
+    expect(await thief.enrol()).toMatchObject({ verdict: 'welcome', instanceName: 'w1' })
+    // Once: the first key cannot come back by itself, and nothing of the old instance is the new one's.
+    expect(await agent.enrol()).toMatchObject({ verdict: 'refused' })
+    expect(thief.welcomed().instance).not.toBe(before.instance)
+    expect(thief.welcomed().credentials.claim.paths).not.toEqual(before.credentials.claim.paths)
+  })
+
+  test('is refused with a secret that is not ours', async () => {
+    const agent = await newAgent('w1')
+    const enrolmentSecret = Uint8Array.from(world.randomBytes(32))
+    expect(await agent.enrol({ enrolmentSecret })).toMatchObject({
+      reason: { code: 'secret-refused' },
+    })
+    expect(await instance('w1')).toMatchObject({ state: 'expected' })
+  })
+})
+
+describe("agents with the cluster's user-data", () => {
+  test('are named by themselves, and told apart by their UUIDs', async () => {
+    const first = await newAgent(undefined, '11111111-aaaa')
+    const second = await newAgent(undefined, '22222222-bbbb')
+    await first.enrol({ hostName: 'worker' })
+    await second.enrol({ hostName: 'worker' })
+    expect(first.welcomed().instanceName).toBe('worker')
+    expect(second.welcomed().instanceName).toBe('worker-22222222bbbb')
+  })
+
+  test('cannot take a name that is reserved by user-data of its own', async () => {
+    await newAgent('w1')
+    const other = await newAgent(undefined, '33333333-cccc')
+    await other.enrol({ instanceName: 'w1' })
+    expect(other.welcomed().instanceName).toBe('w1-33333333cccc')
+  })
+})
+
+describe('a forgotten instance', () => {
+  test('is gone, its commands have ended, and its key cannot come back', async () => {
+    const agent = await newAgent('w1')
+    await agent.enrol()
+    const order = { operation: { name: 'ping' } }
+    const { body } = await controller.api.post('/v1/clusters/c1/instances/w1/commands', order)
+    const command = await agent.takeCommand()
+    const waiting = controller.api.get(`/v1/commands/${String(body['id'])}?wait=20`)
+    expect((await controller.api.delete('/v1/clusters/c1/instances/w1')).status).toBe(204)
+    expect((await waiting).body).toMatchObject({ state: 'lost', instance: 'w1' })
+    await agent.reply(command, aResult())
+    expect(await instance('w1')).toMatchObject({ code: 'ERR_INSTANCE_NOT_FOUND' })
+    expect(await agent.enrol()).toMatchObject({ reason: { code: 'secret-refused' } })
+    const shared = await readBootstrap(controller.api, 'c1')
+    const { enrolmentSecret } = shared
+    expect(await agent.enrol({ enrolmentSecret })).toMatchObject({ verdict: 'welcome' })
+  })
+})
+
+describe('a deleted cluster', () => {
+  test('ends its commands, and its name is free again', async () => {
+    const agent = await newAgent('w1')
+    await agent.enrol()
+    const order = { operation: { name: 'ping' } }
+    const { body } = await controller.api.post('/v1/clusters/c1/instances/w1/commands', order)
+    await agent.takeCommand()
+    expect((await controller.api.delete('/v1/clusters/c1')).status).toBe(204)
+    const record = (await controller.api.get(`/v1/commands/${String(body['id'])}`)).body
+    expect(record).toMatchObject({ state: 'lost', cluster: 'c1' })
+    expect((await controller.api.get('/v1/clusters/c1')).status).toBe(404)
+    expect((await controller.api.post('/v1/clusters', { name: 'c1' })).status).toBe(201)
+  })
+})
+
+describe('reports', () => {
+  const heartbeat = {
+    kind: 'heartbeat' as const,
+    agentVersion: '9.9',
+    bootId: 'b',
+    uptimeSeconds: 1,
+    running: [],
+    owed: 0,
+    clockOffsetMs: 42,
+    at: new Date(),
+  }
+
+  test('are booked, and an old one that is replayed is not', async () => {
+    const agent = await newAgent('w1')
+    await agent.enrol()
+    await agent.report({ ...heartbeat, sequence: 2 })
+    await agent.report({ ...heartbeat, sequence: 1, agentVersion: '0.1' })
+    await agent.report({ kind: 'alert', sequence: 3, at: new Date(), code: 'x', message: 'y' })
+    await expect.poll(async () => (await instance('w1'))['alerts']).toMatchObject([{ code: 'x' }])
+    expect(await instance('w1')).toMatchObject({ agentVersion: '9.9', clockOffsetMs: 42 })
+  })
+
+  test('and replies that are none are dropped, and hold up nothing', async () => {
+    const agent = await newAgent('w1')
+    await agent.enrol()
+    await agent.post(
+      null,
+      { v: 2, sealed: 'x' },
+      { v: 1, sealed: 'not.a.seal' },
+      {
+        v: 1,
+        sealed: `${Buffer.from('{"typ":"sahara-reply","kid":"nobody"}').toString('base64url')}....`,
+      },
+    )
+    await agent.report({ ...heartbeat, sequence: 1 })
+    await expect.poll(async () => (await instance('w1'))['agentVersion']).toBe('9.9')
+  })
+})
+
+describe('signed URLs', () => {
+  test('are renewed in band at half of their life', async () => {
+    const clock = fakeWorld()
+    await using own = await startTestController(clock, {
+      signedUrlLifeSeconds: 7200,
+      heartbeatSeconds: 3600,
+    })
+    await own.api.post('/v1/clusters', { name: 'c1' })
+    const bootstrap = await readBootstrap(own.api, 'c1', 'w1')
+    await using agent = await createMiniatureAgent(bootstrap, clock)
+    await agent.enrol()
+    await clock.advance(3_599_000)
+    const taking = agent.takeCommand()
+    await clock.advance(1000)
+    const { operation } = await taking
+    expect(operation).toMatchObject({
+      name: 'credentials',
+      credentials: { claim: { expires: '2030-01-01T03:00:00' } },
+    })
+    const { body } = await own.api.get('/v1/commands')
+    expect(body['commands']).toEqual([])
+  })
+})
