@@ -3,7 +3,10 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { type System, startSystem } from '../system/start-system.ts'
+import { endRunner } from '../system/end-runner.ts'
+import { startSystem } from '../system/start-system.ts'
+import { openOwnQueue } from '../system/system-queue.ts'
+import { openZaqarQueue } from '../zaqar/zaqar-system-queue.ts'
 import { hireQueueKeeper } from './queue-keeper.ts'
 import { endEarly } from './scenes/end-early.ts'
 import { enrolThree } from './scenes/enrol-three.ts'
@@ -15,7 +18,12 @@ import { runOnAll } from './scenes/run-on-all.ts'
 import type { Show } from './show.ts'
 import { createStage } from './stage.ts'
 
-const { values: options } = parseArgs({ options: { keep: { type: 'boolean', default: false } } })
+const { values: options } = parseArgs({
+  options: {
+    keep: { type: 'boolean', default: false },
+    zaqar: { type: 'boolean', default: false },
+  },
+})
 
 /** The main job, end to end, for a person to watch. Every line with a tick was checked. */
 async function demonstrate(directory: string, stopped: Promise<never>): Promise<void> {
@@ -24,7 +32,13 @@ async function demonstrate(directory: string, stopped: Promise<never>): Promise<
     () => performance.now(),
   )
   stage.say(`Everything lives in ${directory}; nothing else is touched.`)
-  await using system = await startSystem(directory)
+  if (options.zaqar) stage.say('Starting Redis, Keystone and Zaqar on loopback …')
+  await using system = await startSystem(
+    directory,
+    {},
+    options.zaqar ? openZaqarQueue : openOwnQueue,
+  )
+  stage.say(`The queue service is ${system.queue.title}, at ${system.queue.url}.`)
   await using queueKeeper = await hireQueueKeeper(system)
   const show: Show = { stage, system, guests: [], agents: new Map(), queueKeeper }
   try {
@@ -43,6 +57,7 @@ async function demonstrate(directory: string, stopped: Promise<never>): Promise<
     if (options.keep) await stayOpen(show, stopped)
   } finally {
     await Promise.all([...show.agents.values()].map(async (agent) => agent.stop()))
+    await Promise.all(show.guests.map(async (guest) => endRunner(guest.stateDirectory)))
   }
 }
 

@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
 import { realWorld } from '../../protocol/real-world.ts'
 import { createZaqarClient } from '../../protocol/zaqar/zaqar-client.ts'
 import type { System } from '../system/start-system.ts'
@@ -17,14 +16,9 @@ export interface SeenMessage {
 }
 
 export async function hireQueueKeeper(system: System): Promise<QueueKeeper & AsyncDisposable> {
-  const token = (await readFile(system.queueTokenFile, 'utf8')).trim()
+  const { keeper, url } = system.queue
   const client = createZaqarClient(
-    {
-      endpoint: system.queueUrl,
-      clientId: randomUUID(),
-      projectId: 'sahara',
-      auth: { kind: 'token', getToken: async () => token },
-    },
+    { endpoint: url, clientId: randomUUID(), ...keeper },
     realWorld(),
   )
   const lookOnce = async (): Promise<SeenMessage | undefined> => {

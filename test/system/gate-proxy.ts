@@ -28,7 +28,7 @@ export interface GateProxy {
 }
 
 /** Stands between one client and the queue service, so that a test can stop, cut or count each step of a command's way. */
-export async function startGateProxy(upstream: () => string): Promise<GateProxy> {
+export async function startGateProxy(upstream: string): Promise<GateProxy> {
   let gate: Gate = {}
   const passed: Passing[] = []
   const sockets = new Set<Socket>()
@@ -47,7 +47,7 @@ export async function startGateProxy(upstream: () => string): Promise<GateProxy>
       incoming.socket.destroy()
       return
     }
-    const forwarded = request(new URL(passing.path, upstream()), {
+    const forwarded = request(new URL(passing.path, upstream), {
       method: passing.method,
       headers: incoming.headers,
     })

@@ -2,17 +2,14 @@ import { chmod, mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { execa } from 'execa'
 import { stringify } from 'yaml'
-import { z } from 'zod'
 import { createGuest, type Guest } from './guest.ts'
 import { type Program, startProgram } from './start-program.ts'
+import { type OpenSystemQueue, openOwnQueue, type SystemQueue } from './system-queue.ts'
 
 /** The programs of a whole installation as processes of their own, with all their files in one directory. */
 export interface System {
   directory: string
-  queue: Program
-  queueUrl: string
-  queueDatabase: string
-  queueTokenFile: string
+  queue: SystemQueue
   controller: Program
   socketPath: string
   /** Runs `sahara-controller ARGUMENTS`; never throws for an exit code. */
@@ -20,8 +17,6 @@ export interface System {
   createGuest: (name: string) => Promise<Guest>
   /** Starts the controller again after it was stopped or killed. */
   startController: () => Promise<Program>
-  /** Starts the queue service again, on its old port. */
-  startQueue: () => Promise<Program>
   [Symbol.asyncDispose]: () => Promise<void>
 }
 
@@ -36,66 +31,46 @@ export interface CliResult {
   stderr: string
 }
 
-const Listening = z.looseObject({ event: z.literal('listening'), url: z.string() })
-
 export async function startSystem(
   directory: string,
   controllerSettings: Readonly<Record<string, unknown>> = {},
+  openQueue: OpenSystemQueue = openOwnQueue,
 ): Promise<System> {
   await mkdir(directory, { recursive: true, mode: 0o700 })
   await chmod(directory, 0o700)
-  const queueDatabase = join(directory, 'queue.db')
-  const queueTokenFile = `${queueDatabase}.token`
   const socketPath = join(directory, 'controller.sock')
   const configPath = join(directory, 'controller.yaml')
+  await using opened = new AsyncDisposableStack()
+  const queue = opened.use(await openQueue(directory))
+  const stateDirectory = join(directory, 'controller')
+  const settings = { stateDirectory, socketPath, queue: queue.settings, ...controllerSettings }
+  await writeFile(configPath, stringify(settings))
 
-  const startQueue = async (port: string): Promise<{ program: Program; url: string }> => {
-    const flags = ['serve', '--port', port, '--database', queueDatabase, '--json']
-    const program = startProgram('queue/main.ts', flags)
-    const line = await program.line((text) => text.includes('"listening"'))
-    return { program, url: Listening.parse(JSON.parse(line)).url }
-  }
   const startController = async (): Promise<Program> => {
-    const program = startProgram('controller/main.ts', ['serve', '--config', configPath, '--json'])
+    const flags = ['serve', '--config', configPath, '--json']
+    const program = startProgram('controller/main.ts', flags, queue.environment)
     await program.line((text) => text.includes('"listening"'))
     return program
   }
-
-  const first = await startQueue('0')
-  await writeFile(
-    configPath,
-    stringify({
-      stateDirectory: join(directory, 'controller'),
-      socketPath,
-      queue: { url: first.url, tokenFile: queueTokenFile },
-      ...controllerSettings,
-    }),
-  )
-  const system: System = {
+  let controller = await startController()
+  opened.defer(async () => await controller.stop())
+  const life = opened.move()
+  return {
     directory,
-    queue: first.program,
-    queueUrl: first.url,
-    queueDatabase,
-    queueTokenFile,
-    controller: await startController(),
+    queue,
+    get controller() {
+      return controller
+    },
     socketPath,
     cli: async (programArguments, options = {}) =>
       await runCli(socketPath, programArguments, options),
     createGuest: async (name) => await createGuest(name, join(directory, 'guests', name)),
     startController: async () => {
-      system.controller = await startController()
-      return system.controller
+      controller = await startController()
+      return controller
     },
-    startQueue: async () => {
-      system.queue = (await startQueue(new URL(first.url).port)).program
-      return system.queue
-    },
-    [Symbol.asyncDispose]: async () => {
-      await system.controller.stop()
-      await system.queue.stop()
-    },
+    [Symbol.asyncDispose]: async () => await life.disposeAsync(),
   }
-  return system
 }
 
 async function runCli(

@@ -66,7 +66,7 @@ const Clusters = z.object({ clusters: z.array(Cluster) })
 const Instances = z.object({ instances: z.array(Instance) })
 const Commands = z.object({ commands: z.array(CommandRecord) })
 
-function createApiClient(connection: ApiConnection) {
+export function createApiClient(connection: ApiConnection) {
   const { exchange, send, stream } = connection
   return {
     status: () => exchange(ControllerStatus, { path: ['status'] }),
@@ -95,9 +95,12 @@ function createApiClient(connection: ApiConnection) {
         // The answer begins only when the last byte has been taken.
         headersTimeoutMs: 0,
       }),
-    /** One command for the named instance, or one for each of the cluster's. */
-    postCommand: (target: Target, body: z.input<typeof NewCommand>) =>
-      postCommand(connection, target, body),
+    /**
+     * One command for the named instance, or one for each of the cluster's. With an idempotency key the post for a
+     * named instance may be repeated after a lost answer; the API knows none for a whole cluster.
+     */
+    postCommand: (target: Target, body: z.input<typeof NewCommand>, idempotencyKey?: string) =>
+      postCommand(connection, target, body, idempotencyKey),
     listCommands: (filter: CommandFilter) =>
       exchange(Commands, { path: ['commands'], query: { ...filter } }),
     /** With `wait`, answers at the command's end, or after `waitSeconds` with what is known then. */
@@ -140,6 +143,7 @@ async function postCommand(
   { exchange }: ApiConnection,
   { cluster, instance }: Target,
   json: z.input<typeof NewCommand>,
+  idempotencyKey: string | undefined,
 ): Promise<Answer<CommandRecord[]>> {
   if (instance === undefined) {
     const path = ['clusters', cluster, 'commands']
@@ -147,7 +151,12 @@ async function postCommand(
     return { value: value.commands, text }
   }
   const path = [...instancePath({ cluster, instance }), 'commands']
-  const { value, text } = await exchange(CommandRecord, { method: 'POST', path, json })
+  const { value, text } = await exchange(CommandRecord, {
+    method: 'POST',
+    path,
+    json,
+    idempotencyKey,
+  })
   return { value: [value], text }
 }
 

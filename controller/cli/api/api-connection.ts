@@ -20,6 +20,8 @@ export interface ApiRequest {
   query?: Readonly<Record<string, string | number | boolean | undefined>>
   /** Sent as JSON. */
   json?: unknown
+  /** Makes a POST safe to repeat: the same key and body again give the same answer again. */
+  idempotencyKey?: string | undefined
   /** Sent as `application/octet-stream`. */
   bytes?: Uint8Array | AsyncIterable<Uint8Array>
   /** How long the answer may take to begin, in milliseconds; default 60 s. */
@@ -116,6 +118,7 @@ function headersOf(address: ControllerAddress, wanted: ApiRequest): Record<strin
       'application/json, application/problem+json, application/x-ndjson, application/octet-stream',
     ...(token !== null && { authorization: `Bearer ${token}` }),
     ...(wanted.json !== undefined && { 'content-type': 'application/json' }),
+    ...(wanted.idempotencyKey !== undefined && { 'idempotency-key': wanted.idempotencyKey }),
     ...(wanted.bytes !== undefined && { 'content-type': 'application/octet-stream' }),
   }
 }

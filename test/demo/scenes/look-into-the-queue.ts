@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises'
 import { z } from 'zod'
 import { readEnvelope } from '../../../protocol/sealing/envelope.ts'
 import type { Show } from '../show.ts'
@@ -24,10 +23,9 @@ export async function lookIntoTheQueue(show: Show): Promise<void> {
     `  header   ${JSON.stringify({ typ: header['typ'], alg: header['alg'], enc: header['enc'] })}`,
   )
   stage.say(`  message  ${sealed.slice(-66)}`)
-  const files = await Promise.all(
-    ['', '-wal'].map(async (suffix) => readFile(`${system.queueDatabase}${suffix}`, 'latin1')),
-  )
-  expectThat(!files.join('').includes(secret), 'the database does not hold the secret', 'it does')
+  const stored = await system.queue.readStored()
+  expectThat(stored.includes(waiting.queue), 'the database holds the queue', 'it does not')
+  expectThat(!stored.includes(secret), 'the database does not hold the secret', 'it does')
   stage.shown('the database’s bytes hold ciphertext, and the secret nowhere')
 
   const guest = guests[0]

@@ -1,0 +1,60 @@
+import { z } from 'zod'
+import { openQueueService, type QueueService } from '../../queue/serve-queue.ts'
+import { shiftingWorld } from './shifting-world.ts'
+import { type Program, startProgram } from './start-program.ts'
+
+/** The queue service of a test, whose clock the test may move. */
+export interface QueueUnderTest {
+  url: string
+  /** Moves its clock forward, past the end of claims that somebody took with him when he was killed. */
+  shift: (ms: number) => Promise<void>
+  /** Ends it (as a process: with SIGKILL) and starts it again on the same database and port. */
+  restart: () => Promise<void>
+  [Symbol.asyncDispose]: () => Promise<void>
+}
+
+/** In this process: quick, and its clock moves without a restart. */
+export async function queueHere(database: string): Promise<QueueUnderTest> {
+  const world = shiftingWorld()
+  const open = async (port: number): Promise<QueueService> =>
+    await openQueueService({ database, port }, world)
+  let queue = await open(0)
+  const { url } = queue
+  return {
+    url,
+    shift: async (ms) => world.shift(ms),
+    restart: async () => {
+      await queue[Symbol.asyncDispose]()
+      queue = await open(Number(new URL(url).port))
+    },
+    [Symbol.asyncDispose]: async () => queue[Symbol.asyncDispose](),
+  }
+}
+
+const Listening = z.looseObject({ url: z.string() })
+
+/** As a process of its own, which can be killed; its clock moves by a restart. */
+export async function queueAsProcess(database: string): Promise<QueueUnderTest> {
+  let shiftedMs = 0
+  const start = async (port: string): Promise<{ program: Program; url: string }> => {
+    const flags = ['--database', database, '--port', port, '--shift-ms', String(shiftedMs)]
+    const program = startProgram('test/system/queue-with-clock.ts', flags)
+    const line = await program.line((text) => text.includes('"listening"'))
+    return { program, url: Listening.parse(JSON.parse(line)).url }
+  }
+  let running = await start('0')
+  const { url } = running
+  const restart = async (): Promise<void> => {
+    await running.program.stop('SIGKILL')
+    running = await start(new URL(url).port)
+  }
+  return {
+    url,
+    restart,
+    shift: async (ms) => {
+      shiftedMs += ms
+      await restart()
+    },
+    [Symbol.asyncDispose]: async () => running.program.stop(),
+  }
+}
