@@ -30,7 +30,7 @@ describe.skipIf(missing.length > 0)(`the driver, a controller and agents${reason
     await mkdir(shared, { mode: 0o755 })
     await runPythonTests(module, driver, {
       CONTROLLER_SOCKET: system.socketPath,
-      QUEUE_URL: system.queueUrl,
+      QUEUE_URL: system.queue.url,
       SHARED: shared,
       CHAMBER_NODE: process.execPath,
     })

@@ -257,8 +257,10 @@ class AgentAlone(unittest.TestCase):
     def test_a_background_process_is_not_waited_for(self):
         # SSH: waits for it.
         began = time.monotonic()
-        self.remote.execute_command('sleep 60 & echo $!')
+        _, pid = self.remote.execute_command('sleep 60 & echo $!')
         self.assertLess(time.monotonic() - began, 30)
+        # Jobs are started like this: it must live on.
+        self.assertEqual(0, self.remote.execute_command('kill -0 ' + pid)[0])
 
     def test_a_time_out_ends_the_command(self):
         # SSH: it runs on, and the next call gets its result.
