@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util'
 import { endRunner } from '../system/end-runner.ts'
 import { startSystem } from '../system/start-system.ts'
 import { openOwnQueue } from '../system/system-queue.ts'
+import { missingZaqarPackages } from '../zaqar/missing-packages.ts'
 import { openZaqarQueue } from '../zaqar/zaqar-system-queue.ts'
 import { hireQueueKeeper } from './queue-keeper.ts'
 import { endEarly } from './scenes/end-early.ts'
@@ -32,13 +33,17 @@ async function demonstrate(directory: string, stopped: Promise<never>): Promise<
     () => performance.now(),
   )
   stage.say(`Everything lives in ${directory}; nothing else is touched.`)
-  if (options.zaqar) stage.say('Starting Redis, Keystone and Zaqar on loopback …')
+  if (options.zaqar) {
+    requirePackages(missingZaqarPackages())
+    stage.say('Starting Redis, Keystone and Zaqar on loopback …')
+  }
   await using system = await startSystem(
     directory,
     {},
     options.zaqar ? openZaqarQueue : openOwnQueue,
   )
   stage.say(`The queue service is ${system.queue.title}, at ${system.queue.url}.`)
+  if (options.zaqar) stage.say('It holds no request open: agents poll, up to 15 s apart when idle.')
   await using queueKeeper = await hireQueueKeeper(system)
   const show: Show = { stage, system, guests: [], agents: new Map(), queueKeeper }
   try {
@@ -73,6 +78,12 @@ It goes on running. In another terminal, in this directory:
 
 Ctrl-C ends it and removes ${system.directory}.`)
   await stopped
+}
+
+function requirePackages(missing: readonly string[]): void {
+  if (missing.length === 0) return
+  const install = `sudo apt-get install --no-install-recommends ${missing.join(' ')}`
+  throw new Error(`A real Zaqar needs Debian packages that are missing here:\n\n   ${install}`)
 }
 
 class StoppedByPersonError extends Error {}
