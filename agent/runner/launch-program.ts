@@ -73,7 +73,8 @@ export async function launchProgram(
   }
 }
 
-const standardPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
+/** Where programs are looked for that are named without a path. */
+export const standardPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 
 /** The clean environment of operations.ts, then what the command adds. */
 function buildEnvironment(
@@ -93,7 +94,7 @@ function buildEnvironment(
 }
 
 /** What is asked for; else the user's home, or / where there is none (as sshd does it). */
-function findDirectory(spec: CommandSpec, user: User): string {
+export function findDirectory(spec: Pick<CommandSpec, 'cwd'>, user: User): string {
   if (spec.cwd !== null) return resolve(user.home, spec.cwd)
   return isDirectory(user.home) ? user.home : '/'
 }
