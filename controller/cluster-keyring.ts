@@ -5,7 +5,7 @@ import { readClusterKeys } from './store/clusters.ts'
 import type { Store } from './store/open-store.ts'
 
 /** A cluster's keys, ready for use. */
-export interface ClusterKeys {
+interface ClusterKeys {
   signing: Key
   enrolment: Key
   signingPublic: PublicKey

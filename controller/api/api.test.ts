@@ -1,7 +1,7 @@
 import { chmod, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { request } from 'undici'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { z } from 'zod'
 import { realWorld } from '../../protocol/real-world.ts'
 import {
@@ -10,8 +10,10 @@ import {
   type MiniatureAgent,
   outputOf,
   readBootstrap,
-} from '../miniature-agent.fixture.ts'
-import { startTestController, type TestController } from '../test-controller.fixture.ts'
+} from '../../test/controller/miniature-agent.ts'
+import { startTestController, type TestController } from '../../test/controller/test-controller.ts'
+
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 })
 
 const world = realWorld()
 const commandsOfW1 = '/v1/clusters/c1/instances/w1/commands'

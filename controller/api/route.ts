@@ -9,7 +9,7 @@ export type Answer =
   | { status: 204 }
 
 /** A request, with what its route has parsed. */
-export interface RouteRequest<Query, Body> {
+interface RouteRequest<Query, Body> {
   /** The variable parts of the path. */
   param: (name: string) => string
   query: Query

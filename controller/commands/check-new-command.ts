@@ -3,7 +3,7 @@ import type { NewCommand } from '../api/resources.ts'
 import { type InvalidPart, RequestInvalidError } from '../errors.ts'
 
 /** Small content that may come with the command itself, in bytes. */
-export const inlineContentLimitBytes = 128 * 1024
+const inlineContentLimitBytes = 128 * 1024
 
 /**
  * Checks what a schema cannot say: which parts of a command belong together.

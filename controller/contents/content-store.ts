@@ -7,7 +7,7 @@ import { uuidV7 } from '../ids.ts'
 import { contentSize, forgetUnusedContents, noteContent } from '../store/contents.ts'
 
 /** A content as commands name it. */
-export interface StoredContent {
+interface StoredContent {
   sha256: string
   size: number
 }

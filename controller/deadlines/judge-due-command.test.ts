@@ -29,6 +29,12 @@ describe('a command that is looked at', () => {
       { do: 'wait', until: null },
     ],
   ] as const)('%s', ([, command, now, hasNeverLeft, verdict]) => {
-    expect(judgeDueCommand(command, { now: at(now), hasNeverLeft, lostMarginMs })).toEqual(verdict)
+    const facts = { now: at(now), hasNeverLeft, isUnderWay: false, lostMarginMs }
+    expect(judgeDueCommand(command, facts)).toEqual(verdict)
+  })
+
+  test('is being posted, and is looked at again soon', () => {
+    const facts = { now: at(100), hasNeverLeft: false, isUnderWay: true, lostMarginMs }
+    expect(judgeDueCommand(open, facts)).toEqual({ do: 'wait', until: at(101) })
   })
 })

@@ -14,17 +14,23 @@ export type DueVerdict =
   | { do: 'settle' }
   | { do: 'wait'; until: Date | null }
 
+/** How long until a command is looked at again that was just being posted, in milliseconds. */
+const underWayMs = 1000
+
 /** Pure. */
 export function judgeDueCommand(
   command: Pick<StoredCommand, 'endedAt' | 'outputSettled' | 'startBy' | 'deadline' | 'dueAt'>,
-  { now, hasNeverLeft, lostMarginMs }: { now: Date; hasNeverLeft: boolean; lostMarginMs: number },
+  facts: { now: Date; hasNeverLeft: boolean; isUnderWay: boolean; lostMarginMs: number },
 ): DueVerdict {
+  const { now, lostMarginMs } = facts
   const { deadline, dueAt, endedAt, outputSettled, startBy } = command
   if (endedAt !== null) {
     if (outputSettled || dueAt === null) return { do: 'wait', until: null }
     return dueAt <= now ? { do: 'settle' } : { do: 'wait', until: dueAt }
   }
-  if (hasNeverLeft) return startBy <= now ? { do: 'expire' } : { do: 'wait', until: startBy }
+  // A POST of it is being made; what comes of it sets the next moment, unless nothing comes of it.
+  if (facts.isUnderWay) return { do: 'wait', until: new Date(now.getTime() + underWayMs) }
+  if (facts.hasNeverLeft) return startBy <= now ? { do: 'expire' } : { do: 'wait', until: startBy }
   const lostAt = new Date(deadline.getTime() + lostMarginMs)
   return lostAt <= now ? { do: 'lose' } : { do: 'wait', until: lostAt }
 }

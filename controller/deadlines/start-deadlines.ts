@@ -33,6 +33,7 @@ function endDueCommand(context: Context, departures: Departures, command: Stored
   const verdict = judgeDueCommand(command, {
     now: world.now(),
     hasNeverLeft: hasNeverLeft(command, departures),
+    isUnderWay: departures.isUnderWay(command.id),
     lostMarginMs: config.lostMarginSeconds * 1000,
   })
   switch (verdict.do) {

@@ -1,13 +1,15 @@
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { realWorld } from '../../protocol/real-world.ts'
-import { fakeWorld } from '../../test/fake-world.ts'
 import {
   aResult,
   createMiniatureAgent,
   type MiniatureAgent,
   readBootstrap,
-} from '../miniature-agent.fixture.ts'
-import { startTestController, type TestController } from '../test-controller.fixture.ts'
+} from '../../test/controller/miniature-agent.ts'
+import { startTestController, type TestController } from '../../test/controller/test-controller.ts'
+import { fakeWorld } from '../../test/fake-world.ts'
+
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 })
 
 const world = realWorld()
 let parts: AsyncDisposableStack

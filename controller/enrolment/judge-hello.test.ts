@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { Hello } from '../../protocol/messages/enrolment.ts'
 import type { Instance } from '../store/instances.ts'
-import { judgeHello, type Known, toName } from './judge-hello.ts'
+import { judgeHello, type Known } from './judge-hello.ts'
 
 const noon = new Date('2030-01-01T12:00:00Z')
 const earlier = new Date('2030-01-01T11:00:00Z')
@@ -157,7 +157,7 @@ describe('a hello', () => {
   })
 })
 
-describe('a name', () => {
+describe('the name of an instance', () => {
   test.for([
     ['node-1', 'node-1'],
     ['Node_1.cluster.local', 'node-1'],
@@ -165,7 +165,8 @@ describe('a name', () => {
     ['ÄÖÜ', 'instance'],
     ['', 'instance'],
     [`${'x'.repeat(62)}-y`, 'x'.repeat(62)],
-  ] as const)('is made of %j', ([text, name]) => {
-    expect(toName(text)).toBe(name)
+  ] as const)('is made of its host name %j', ([hostName, name]) => {
+    const verdict = judgeHello(aHello({ hostName }), known({ secret: secretOfAny }))
+    expect(verdict).toEqual({ do: 'create', name })
   })
 })

@@ -38,7 +38,7 @@ export type HelloVerdict =
   | { do: 'create'; name: string }
   | { do: 'refuse'; code: RefusalCode; message: string; alertOn: Instance | undefined }
 
-export type RefusalCode =
+type RefusalCode =
   | 'secret-refused'
   | 'key-pinned'
   | 'unknown-instance'
@@ -115,7 +115,7 @@ function refuse(code: RefusalCode, message: string, alertOn: Instance | undefine
 }
 
 /** A host name, or anything else, made a valid name: its first label, in lower case. Pure. */
-export function toName(text: string): string {
+function toName(text: string): string {
   const label = text.toLowerCase().split('.').at(0) ?? ''
   const plain = label.replaceAll(/[^a-z0-9-]+/g, '-').slice(0, 63)
   const name = Name.safeParse(plain.replaceAll(/^-+|-+$/g, ''))

@@ -2,8 +2,8 @@ import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import { z } from 'zod'
 
 /** What SQLite takes. Moments go in as milliseconds since 1970 (`toMs`). */
-export type Parameter = string | number | null | Uint8Array
-export type Parameters = Readonly<Record<string, Parameter>>
+type Parameter = string | number | null | Uint8Array
+type Parameters = Readonly<Record<string, Parameter>>
 
 /** The tables, behind schemas: a row is parsed where it leaves the database. */
 export interface Database {
@@ -29,6 +29,7 @@ export function openDatabase(path: string): Database {
   sqlite.exec(`
     PRAGMA journal_mode = WAL;
     PRAGMA synchronous = FULL;
+    PRAGMA wal_autocheckpoint = 4000;
     PRAGMA foreign_keys = ON;
     PRAGMA secure_delete = ON;
   `)

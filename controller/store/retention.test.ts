@@ -1,16 +1,18 @@
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { type FakeWorld, fakeWorld } from '../../test/fake-world.ts'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import {
   aResult,
   createMiniatureAgent,
   type MiniatureAgent,
   outputOf,
   readBootstrap,
-} from '../miniature-agent.fixture.ts'
-import { startTestController, type TestController } from '../test-controller.fixture.ts'
+} from '../../test/controller/miniature-agent.ts'
+import { startTestController, type TestController } from '../../test/controller/test-controller.ts'
+import { type FakeWorld, fakeWorld } from '../../test/fake-world.ts'
+
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 })
 
 let parts: AsyncDisposableStack
 let world: FakeWorld

@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Agent, type Dispatcher, request } from 'undici'
 import { z } from 'zod'
-import type { World } from '../protocol/world.ts'
-import { readControllerConfig } from './read-config.ts'
-import { type Controller, openController } from './serve.ts'
+import { readControllerConfig } from '../../controller/read-config.ts'
+import { type Controller, openController } from '../../controller/serve.ts'
+import type { World } from '../../protocol/world.ts'
 
 /** A controller with an embedded queue in a directory of its own, and a client of its API. */
 export interface TestController extends AsyncDisposable {
@@ -27,7 +27,7 @@ export interface TestApi {
   ) => Promise<Dispatcher.ResponseData>
 }
 
-export interface ApiAnswer {
+interface ApiAnswer {
   status: number
   contentType: string
   body: Record<string, unknown>
