@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import { z } from 'zod'
 import { readEnvelope } from '../../../protocol/sealing/envelope.ts'
 import type { Show } from '../show.ts'
@@ -6,14 +7,22 @@ import { expectThat } from '../stage.ts'
 const secret = 'the-tenants-own-secret'
 const Detached = z.looseObject({ id: z.uuid() })
 
+/** Where the command that the queue's keeper sees leaves a line each time it runs. */
+export function seenMark({ system }: Show): string {
+  return join(system.directory, 'seen-mark')
+}
+
 /** What whoever keeps the queue service finds in its database while a command waits there. */
 export async function lookIntoTheQueue(show: Show): Promise<void> {
   const { stage, system, guests, agents } = show
   stage.scene('A look into the queue’s database')
   await agents.get('worker-1')?.stop()
   stage.say('worker-1’s agent is stopped, so that a command waits in the queue:')
-  stage.typed(`sahara-controller run demo/worker-1 --detach -- echo ${secret}`)
-  const flags = ['run', 'demo/worker-1', '--detach', '--json', '--', 'echo', secret]
+  const script = `echo ${secret} | tee -a ${seenMark(show)}`
+  stage.typed(
+    `sahara-controller run demo/worker-1 --detach -- sh -c 'echo ${secret} | tee -a mark'`,
+  )
+  const flags = ['run', 'demo/worker-1', '--detach', '--json', '--', 'sh', '-c', script]
   const { id } = Detached.parse(JSON.parse((await system.cli(flags)).stdout))
   const waiting = await show.queueKeeper.findWaitingCommand()
   show.seen = waiting
