@@ -45,7 +45,8 @@ async function serve(...args: string[]) {
   return { ...started, database, url, token, headers }
 }
 
-describe('sahara-queue', () => {
+// Each starts processes of its own, on a machine that may be busy.
+describe('sahara-queue', { timeout: 30_000 }, () => {
   test('tells its version, its help with examples and its exit codes', async () => {
     expect(await start('--version').exited).toMatchObject({
       code: 0,

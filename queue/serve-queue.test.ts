@@ -13,7 +13,7 @@ beforeEach(async () => {
 })
 afterEach(() => rm(directory, { recursive: true }))
 
-describe('a queue service', () => {
+describe('a queue service', { timeout: 30_000 }, () => {
   test('gives each message to exactly one of many claimers, in order', async () => {
     await using queue = await openTestQueue()
     const numbers = Array.from({ length: 400 }, (_, index) => index)
