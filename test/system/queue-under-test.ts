@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import { z } from 'zod'
 import { openQueueService, type QueueService } from '../../queue/serve-queue.ts'
 import { shiftingWorld } from './shifting-world.ts'
@@ -6,6 +7,10 @@ import { type Program, startProgram } from './start-program.ts'
 /** The queue service of a test, whose clock the test may move. */
 export interface QueueUnderTest {
   url: string
+  /** How the controller gets in: of the `queue` of its configuration, all but the URLs. */
+  settings: Readonly<Record<string, unknown>>
+  /** What the controller's process needs in its environment. */
+  environment?: Readonly<Record<string, string>>
   /** Moves its clock forward, past the end of claims that somebody took with him when he was killed. */
   shift: (ms: number) => Promise<void>
   /** Ends it (as a process: with SIGKILL) and starts it again on the same database and port. */
@@ -13,8 +18,12 @@ export interface QueueUnderTest {
   [Symbol.asyncDispose]: () => Promise<void>
 }
 
+/** Opens a queue service whose files lie in `directory`. */
+export type OpenQueueUnderTest = (directory: string) => Promise<QueueUnderTest>
+
 /** In this process: quick, and its clock moves without a restart. */
-export async function queueHere(database: string): Promise<QueueUnderTest> {
+export async function queueHere(directory: string): Promise<QueueUnderTest> {
+  const database = join(directory, 'queue.db')
   const world = shiftingWorld()
   const open = async (port: number): Promise<QueueService> =>
     await openQueueService({ database, port }, world)
@@ -22,6 +31,7 @@ export async function queueHere(database: string): Promise<QueueUnderTest> {
   const { url } = queue
   return {
     url,
+    settings: { tokenFile: `${database}.token` },
     shift: async (ms) => world.shift(ms),
     restart: async () => {
       await queue[Symbol.asyncDispose]()
@@ -34,7 +44,8 @@ export async function queueHere(database: string): Promise<QueueUnderTest> {
 const Listening = z.looseObject({ url: z.string() })
 
 /** As a process of its own, which can be killed; its clock moves by a restart. */
-export async function queueAsProcess(database: string): Promise<QueueUnderTest> {
+export async function queueAsProcess(directory: string): Promise<QueueUnderTest> {
+  const database = join(directory, 'queue.db')
   let shiftedMs = 0
   const start = async (port: string): Promise<{ program: Program; url: string }> => {
     const flags = ['--database', database, '--port', port, '--shift-ms', String(shiftedMs)]
@@ -50,6 +61,7 @@ export async function queueAsProcess(database: string): Promise<QueueUnderTest> 
   }
   return {
     url,
+    settings: { tokenFile: `${database}.token` },
     restart,
     shift: async (ms) => {
       shiftedMs += ms

@@ -7,7 +7,7 @@ import { connectApi } from '../../controller/cli/api/api-connection.ts'
 import { endRunner } from './end-runner.ts'
 import { type GateProxy, startGateProxy } from './gate-proxy.ts'
 import { createGuest, type Guest } from './guest.ts'
-import { type QueueUnderTest, queueAsProcess, queueHere } from './queue-under-test.ts'
+import { type OpenQueueUnderTest, type QueueUnderTest, queueHere } from './queue-under-test.ts'
 import { type Program, startProgram } from './start-program.ts'
 import { waitFor } from './wait-for.ts'
 
@@ -33,7 +33,7 @@ export interface ClusterSettings {
   controller?: Readonly<Record<string, unknown>>
   agent?: Readonly<Record<string, unknown>>
   /** Where the queue service runs. Default: in this process. */
-  queue?: 'here' | 'process'
+  openQueue?: OpenQueueUnderTest
 }
 
 export async function startCluster(settings: ClusterSettings = {}): Promise<TestCluster> {
@@ -41,9 +41,7 @@ export async function startCluster(settings: ClusterSettings = {}): Promise<Test
   await using stack = new AsyncDisposableStack()
   stack.defer(async () => rm(directory, { recursive: true, force: true, maxRetries: 5 }))
 
-  const database = join(directory, 'queue.db')
-  const openQueue = settings.queue === 'process' ? queueAsProcess : queueHere
-  const queue = stack.use(await openQueue(database))
+  const queue = stack.use(await (settings.openQueue ?? queueHere)(directory))
   const agentGate = stack.use(await startGateProxy(queue.url))
   const controllerGate = stack.use(await startGateProxy(queue.url))
 
@@ -52,16 +50,13 @@ export async function startCluster(settings: ClusterSettings = {}): Promise<Test
   const config = {
     stateDirectory: join(directory, 'controller'),
     socketPath,
-    queue: {
-      url: controllerGate.url,
-      advertisedUrl: agentGate.url,
-      tokenFile: `${database}.token`,
-    },
+    queue: { url: controllerGate.url, advertisedUrl: agentGate.url, ...queue.settings },
     ...settings.controller,
   }
   await writeFile(configPath, stringify(config))
   const startController = async (): Promise<Program> => {
-    const program = startProgram('controller/main.ts', ['serve', '--config', configPath, '--json'])
+    const flags = ['serve', '--config', configPath, '--json']
+    const program = startProgram('controller/main.ts', flags, queue.environment)
     await program.line((text) => text.includes('"listening"'))
     return program
   }
