@@ -93,7 +93,7 @@ async function read(path: string, fields: object = {}) {
 describe('an operation', () => {
   test.for([
     [{ name: 'dance' }, 'refused', 'unknown-operation'],
-    [{ name: 'http', url: 'http://localhost/' }, 'refused', 'unknown-operation'],
+    [{ name: 'http', url: 'ftp://localhost/' }, 'refused', 'operation-malformed'],
     [{ name: 'exec', argv: [] }, 'refused', 'operation-malformed'],
     [{ name: 'write' }, 'refused', 'operation-malformed'],
     [{ name: 'exec' }, 'failed', 'operation-malformed'],

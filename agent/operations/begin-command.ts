@@ -1,12 +1,18 @@
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
-import { ExecOperation, ReadOperation, WriteOperation } from '../../protocol/messages/operations.ts'
+import {
+  ExecOperation,
+  HttpOperation,
+  ReadOperation,
+  WriteOperation,
+} from '../../protocol/messages/operations.ts'
 import type { World } from '../../protocol/world.ts'
 import { createRunnerClient } from '../runner/runner-client.ts'
 import { listSegments, segmentPath } from '../runner/spool-segments.ts'
 import { endedCommand } from './ended-command.ts'
 import { createExec } from './exec.ts'
+import { createHttp } from './http.ts'
 import type { CommandToRun, Resumption, RunningCommand } from './operation.ts'
 import { createRead } from './read.ts'
 import { createWrite } from './write.ts'
@@ -25,7 +31,7 @@ export const OperationsOptions = z.strictObject({
 })
 export type OperationsOptions = z.output<typeof OperationsOptions>
 
-/** The operations that take place on the instance: `exec`, `write` and `read`. */
+/** The operations that take place on the instance: `exec`, `write`, `read` and `http`. */
 export interface Operations extends AsyncDisposable {
   /** Never rejects: what cannot be begun has ended, and its result says why. */
   begin: (toRun: CommandToRun) => Promise<RunningCommand>
@@ -55,6 +61,7 @@ export function createOperations(
     ['exec', entry(ExecOperation, createExec(options, runner, world), world)],
     ['write', entry(WriteOperation, createWrite(world), world)],
     ['read', entry(ReadOperation, createRead(options, world), world)],
+    ['http', entry(HttpOperation, createHttp(options, world), world)],
   ])
 
   const find = ({ command }: CommandToRun): Entry => {

@@ -3,7 +3,7 @@ import type { World } from '../../protocol/world.ts'
 import { createOutputView, type OutputView } from '../runner/output-view.ts'
 import { sleepLong } from '../runner/sleep-long.ts'
 import type { CommandToRun, RunningCommand } from './operation.ts'
-import { explainFailure } from './operation-failure.ts'
+import { explainFailure, OperationRefusal } from './operation-failure.ts'
 
 /** What an operation tells at its end; the rest of the result is filled in. */
 export type Outcome = Pick<Result, 'answer'> & Partial<Pick<Result, 'outputBytes' | 'streams'>>
@@ -57,7 +57,8 @@ export function runLocally(
       const outcome = await Promise.race([work(calledOff.signal, view), letGo()])
       view.end({ ...blank, state: 'succeeded', ...outcome, endedAt: world.now() })
     } catch (error) {
-      const failed = { state: 'failed', reason: explainFailure(error, path) } as const
+      const state = error instanceof OperationRefusal ? 'refused' : 'failed'
+      const failed = { state, reason: explainFailure(error, path) } as const
       const how = calledOff.signal.aborted ? demand : failed
       view.end({ ...blank, ...how, outputBytes: view.known(), endedAt: world.now() })
     } finally {

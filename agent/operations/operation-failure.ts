@@ -11,6 +11,9 @@ export class OperationFailure extends Error {
   }
 }
 
+/** The operation will not do what was asked: its result is `refused`. */
+export class OperationRefusal extends OperationFailure {}
+
 /** Says in our words why something about `path` went wrong. Pure. */
 export function explainFailure(error: unknown, path: string): Reason {
   if (error instanceof OperationFailure) return error.reason
