@@ -24,3 +24,18 @@ export class StateFileInvalidError extends SaharaAgentError {
 export class AgentNotRunningError extends SaharaAgentError {
   readonly code = 'ERR_AGENT_NOT_RUNNING'
 }
+
+/** A line could not be written to the audit log; what it would have told must not be done. */
+export class AuditUnavailableError extends SaharaAgentError {
+  readonly code = 'ERR_AUDIT_UNAVAILABLE'
+}
+
+/** The audit log is not what the agent wrote: lines were changed, left out or cut off. The message names the first. */
+export class AuditBrokenError extends SaharaAgentError {
+  readonly code = 'ERR_AUDIT_BROKEN'
+}
+
+/** The policy file is none: the agent refuses everything with it. The message names the line. */
+export class PolicyInvalidError extends SaharaAgentError {
+  readonly code = 'ERR_POLICY_INVALID'
+}

@@ -8,6 +8,8 @@ export type ErrorCode = (typeof errorCodes)[number]
 export const errorCodes = [
   'ERR_AGENT_NOT_RUNNING',
   'ERR_API_UNAUTHORIZED',
+  'ERR_AUDIT_BROKEN',
+  'ERR_AUDIT_UNAVAILABLE',
   'ERR_BODY_TOO_LARGE',
   'ERR_CANNOT_LISTEN',
   'ERR_CATALOGUE_MISS',
@@ -39,6 +41,7 @@ export const errorCodes = [
   'ERR_MESSAGE_TOO_LARGE',
   'ERR_MESSAGE_VERSION',
   'ERR_OUTPUT_REMOVED',
+  'ERR_POLICY_INVALID',
   'ERR_PORT_TAKEN',
   'ERR_QUEUE_BAD_REQUEST',
   'ERR_QUEUE_CONFLICT',

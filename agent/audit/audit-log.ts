@@ -1,0 +1,213 @@
+import {
+  closeSync,
+  constants,
+  fdatasync,
+  fstatSync,
+  fsyncSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs'
+import { promisify } from 'node:util'
+import type { World } from '../../protocol/world.ts'
+import { AuditUnavailableError } from '../errors.ts'
+import { type AuditEntry, type AuditHead, hashLine, parseLine, writeLine } from './audit-line.ts'
+import { openChain } from './open-chain.ts'
+import { lastLineOf } from './read-audit.ts'
+import { listSegments, segmentPath } from './segments.ts'
+
+/** An append-only log whose lines hold each other's digests. */
+export interface AuditLog extends AsyncDisposable {
+  /**
+   * Writes a line. It is in the kernel's hands when this returns, so that it outlives this process; on disk it is within
+   * `flushDelayMs`.
+   *
+   * @throws {AuditUnavailableError} it could not be written, and nothing of it was.
+   */
+  append: (entry: AuditEntry) => void
+  /** Writes a line if that can be done; what cannot is counted, and told by a later line. */
+  note: (entry: AuditEntry) => void
+  /** The newest line that is on disk for certain: what is told to others must not be taken back by a power loss. */
+  flushedHead: () => Promise<AuditHead>
+}
+
+export interface AuditLogOptions {
+  /** Made if it does not exist. */
+  directory: string
+  /** A file is not made longer than this. */
+  fileBytes: number
+  /** With more files than this, the oldest is removed. */
+  files: number
+  /** Told when the log is not as this process has written it. */
+  onTampered: (what: string) => void
+}
+
+/** A power loss (not a crash) takes at most the lines of this time. */
+const flushDelayMs = 1000
+
+/**
+ * Opens the log at its end, and heals what a crash has left there. One process writes it at a time: the caller holds the
+ * state directory's lock.
+ *
+ * @throws {AuditUnavailableError} it cannot be opened.
+ */
+export function openAuditLog(
+  { directory, fileBytes, files, onTampered }: AuditLogOptions,
+  world: Pick<World, 'now' | 'sleep'>,
+): AuditLog {
+  const closing = new AbortController()
+  let file = -1
+  let size = 0
+  const end = explained(directory, () => openChain(directory))
+  let { head } = end
+  let missed = 0
+  let isDirty = false
+  let flushing: Promise<void> | undefined
+
+  const openFile = (path: string) => {
+    const next = openSync(path, constants.O_RDWR | constants.O_APPEND | constants.O_CREAT, 0o600)
+    if (file !== -1) {
+      fsyncSync(file)
+      closeSync(file)
+    }
+    file = next
+    size = fstatSync(file).size
+  }
+
+  const write = (entry: AuditEntry): void => {
+    const text = writeLine(head, world.now(), entry)
+    const line = Buffer.from(`${text}\n`)
+    if (file === -1 || (size > 0 && size + line.length > fileBytes)) {
+      openFile(segmentPath(directory, head.sequence + 1))
+      if (entry.event !== 'removed') {
+        removeOldest()
+        write(entry)
+        return
+      }
+    }
+    writeWhole(line)
+    size += line.length
+    head = { sequence: head.sequence + 1, hash: hashLine(text) }
+    isDirty = true
+  }
+
+  /** All of it or nothing: half a line would make the next one unreadable. */
+  const writeWhole = (line: Buffer): void => {
+    try {
+      for (let at = 0; at < line.length; ) at += writeSync(file, line, at)
+    } catch (error) {
+      ftruncateSync(file, size)
+      throw error
+    }
+  }
+
+  const removeOldest = (): void => {
+    const segments = listSegments(directory)
+    for (const [index, segment] of segments.slice(0, -files).entries()) {
+      const lastSequence = (segments[index + 1]?.firstSequence ?? 1) - 1
+      const text = lastLineOf(segment.path)
+      const lastHash = hashLine(text)
+      const isWhole = parseLine(text)?.seq === lastSequence
+      // Told before it is done: after a crash in between it is told twice, never not at all.
+      write({
+        event: 'removed',
+        firstSequence: segment.firstSequence,
+        lastSequence,
+        lastHash,
+        isWhole,
+      })
+      unlinkSync(segment.path)
+    }
+  }
+
+  const append = (entry: AuditEntry): void => {
+    explained(directory, () => {
+      if (missed > 0) {
+        write({ event: 'gap', lines: missed })
+        missed = 0
+      }
+      write(entry)
+    })
+    scheduleFlush()
+  }
+
+  const scheduleFlush = (): void => {
+    if (flushing) return
+    flushing = world
+      .sleep(flushDelayMs, closing.signal)
+      .then(flush)
+      .catch(() => undefined)
+      .finally(() => {
+        flushing = undefined
+      })
+  }
+
+  let synced = Promise.resolve()
+  const flush = async (): Promise<void> => {
+    synced = synced.then(sync, sync)
+    await synced
+  }
+  const sync = async (): Promise<void> => {
+    if (!isDirty) return
+    isDirty = false
+    try {
+      await promisify(fdatasync)(file)
+    } catch (error) {
+      isDirty = true
+      throw error
+    }
+  }
+
+  /** Whoever may become root can do this; it shall not stay unnoticed. */
+  const checkFile = (): void => {
+    const stats = fstatSync(file)
+    if (stats.nlink > 0 && stats.size === size) return
+    onTampered(stats.nlink === 0 ? 'its newest file was removed' : 'its newest file was changed')
+    openFile(segmentPath(directory, head.sequence + 1))
+  }
+
+  explained(directory, () => {
+    mkdirSync(directory, { recursive: true, mode: 0o700 })
+    if (end.path !== null) openFile(end.path)
+    for (const finding of end.findings) write(finding)
+  })
+
+  return {
+    append,
+    note: (entry) => {
+      try {
+        append(entry)
+      } catch {
+        missed += 1
+      }
+    },
+    flushedHead: async () => {
+      const flushed = head
+      if (file !== -1) {
+        checkFile()
+        await flush()
+      }
+      return flushed
+    },
+    [Symbol.asyncDispose]: async () => {
+      closing.abort()
+      await flushing
+      if (file === -1) return
+      fsyncSync(file)
+      closeSync(file)
+    },
+  }
+}
+
+function explained<T>(directory: string, act: () => T): T {
+  try {
+    return act()
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause)
+    throw new AuditUnavailableError(`the audit log in ${directory} cannot be written: ${why}`, {
+      cause,
+    })
+  }
+}

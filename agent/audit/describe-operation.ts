@@ -1,0 +1,92 @@
+import { createHash } from 'node:crypto'
+import type { Command } from '../../protocol/messages/command.ts'
+import { Operation } from '../../protocol/messages/command.ts'
+import type { ExecOperation } from '../../protocol/messages/operations.ts'
+import { isInterpreter } from '../policy/interpreters.ts'
+import { redactWords } from './redact-words.ts'
+
+/** How words of commands enter the log: redacted, or as one digest only. */
+export type ShownArguments = 'redacted' | 'digest'
+
+/**
+ * What an audit line says of a command's operation: never a script, a file's bytes, a variable's value, or input; those are
+ * named by size and digest. Pure.
+ */
+export function describeOperation(
+  { operation, content }: Pick<Command, 'operation' | 'content'>,
+  shown: ShownArguments,
+): Record<string, unknown> {
+  const name = operation.name
+  const parsed = Operation.safeParse(operation)
+  if (!parsed.success) return { operation: name, malformed: true }
+  const bytes = content ? { content: { size: content.size, sha256: content.sha256 } } : {}
+  return { operation: name, ...describeFields(parsed.data, shown), ...bytes }
+}
+
+function describeFields(operation: Operation, shown: ShownArguments): Record<string, unknown> {
+  switch (operation.name) {
+    case 'exec':
+      return describeExec(operation, shown)
+    case 'write': {
+      const { path, placement, mode, owner, user } = operation
+      return { path: cut(path), placement, mode, owner, user }
+    }
+    case 'read': {
+      const { path, offset, limitBytes, user } = operation
+      return { path: cut(path), offset, limitBytes, user }
+    }
+    case 'http': {
+      // User, password and query of a URL may be secrets.
+      const { origin, pathname } = new URL(operation.url)
+      return { method: operation.method, url: cut(`${origin}${pathname}`) }
+    }
+    case 'stdin': {
+      const { target, offset, bytes, end } = operation
+      return { target, offset, bytes: bytes.length, end }
+    }
+    case 'cancel':
+      return { target: operation.target }
+    case 'credentials':
+    case 'ping':
+      return {}
+  }
+}
+
+function describeExec(
+  { argv, script, interpreter, env, cwd, user, stdin, contentIs, pty }: ExecOperation,
+  shown: ShownArguments,
+): Record<string, unknown> {
+  const names = Object.keys(env)
+  return {
+    ...(argv === undefined ? { interpreter: interpreter.map(cut) } : describeArgv(argv, shown)),
+    ...(script === undefined ? {} : { script: digestOf(script) }),
+    ...(names.length === 0 ? {} : { environment: names.slice(0, wordsLimit).map(cut) }),
+    user,
+    cwd: cwd === undefined ? undefined : cut(cwd),
+    ...(stdin === 'open' ? { stdin } : {}),
+    ...(contentIs === undefined ? {} : { contentIs }),
+    ...(pty ? { pty } : {}),
+  }
+}
+
+const wordsLimit = 32
+const wordLimit = 200
+
+function describeArgv(argv: readonly string[], shown: ShownArguments): Record<string, unknown> {
+  const [program = '', ...words] = argv
+  const whole = { argv: argv.length, ...digestOf(argv.join('\0')) }
+  const runsText = isInterpreter(program.slice(program.lastIndexOf('/') + 1))
+  // What a shell is given is a script.
+  if (shown === 'digest' || runsText) return { program: cut(program), words: whole }
+  const first = redactWords(words.slice(0, wordsLimit))
+  return { program: cut(program), argv: [program, ...first].map(cut), words: whole }
+}
+
+function digestOf(text: string): { size: number; sha256: string } {
+  const sha256 = createHash('sha256').update(text).digest('hex')
+  return { size: Buffer.byteLength(text), sha256 }
+}
+
+function cut(text: string): string {
+  return text.length <= wordLimit ? text : `${text.slice(0, wordLimit)}…`
+}
