@@ -8,6 +8,7 @@ import { type ContentReceiver, receiveContent } from '../intake/content-receiver
 import { describeError } from '../log.ts'
 import type { RunningCommand } from '../operations/operation.ts'
 import { type CommandReplies, replyTo } from '../reply/command-replies.ts'
+import type { OutputPump } from '../reply/pump-output.ts'
 import { beginInTime } from './begin-in-time.ts'
 import { type HeldCommand, holdCommand } from './held-command.ts'
 import { type CarryOutParts, commandDirectory, endNow, isControl, type Task } from './task.ts'
@@ -26,14 +27,14 @@ export async function carryOut(task: Task, parts: CarryOutParts): Promise<void> 
   desk.set(command.id, held)
   try {
     const outcome = await runOrAnswer(task, held, replies, parts)
-    const sending = sendOutputInTurn(task, outcome.running, replies, parts)
+    const sending = sendOutput(task, outcome.running, replies, parts)
     const result = await abortable(outcome.ended, closing)
     await recordEnd(task, result, parts)
     place.leave()
     desk.delete(command.id)
     held.settleBegun(undefined)
-    await sending
-    await replies.sendResult(result)
+    await sending.handedOver
+    await Promise.all([sending.sent, replies.sendResult(result)])
     await untilJournaled(async () => journal.markSent(command.id), parts)
     await removeDirectory(command.id, parts)
   } catch (error) {
@@ -92,24 +93,29 @@ async function runOrAnswer(
   return { running: begun.running, ended: begun.running.ended }
 }
 
-/** Sends the output, a bounded number of commands at once. A failure is no reason to keep the result back. */
-async function sendOutputInTurn(
+/**
+ * Sends the output, a bounded number of commands at once. A failure is no reason to keep the result back, so that neither
+ * promise rejects for one.
+ */
+function sendOutput(
   { command, outputSent }: Task,
   running: RunningCommand | null,
   replies: CommandReplies,
   { senders, closing, log }: CarryOutParts,
-): Promise<void> {
-  if (!running) return
+): OutputPump {
+  if (!running) return { handedOver: Promise.resolve(), sent: Promise.resolve() }
   const sender = senders.join()
-  try {
-    await sender.turn(closing)
-    await replies.sendOutput(running, outputSent)
-  } catch (error) {
+  const forgive = (error: unknown) => {
     if (closing.aborted) return
     log.error({ command: command.id, ...describeError(error) }, 'its output could not be sent')
-  } finally {
-    sender.leave()
   }
+  const started = sender.turn(closing).then(() => replies.sendOutput(running, outputSent))
+  const sent = started
+    .then(async (pump) => pump.sent)
+    .catch(forgive)
+    .finally(() => sender.leave())
+  const handedOver = started.then(async (pump) => pump.handedOver).catch(() => undefined)
+  return { handedOver, sent }
 }
 
 /** Journals the result. With a full disk it goes out all the same: a restart would find the same end in the runner's files. */

@@ -7,7 +7,7 @@ import type { Journal } from '../journal/journal.ts'
 import { describeError, type Log } from '../log.ts'
 import type { RunningCommand } from '../operations/operation.ts'
 import type { Outbox } from './outbox.ts'
-import { type OutputSink, pumpOutput } from './pump-output.ts'
+import { type OutputPump, type OutputSink, pumpOutput } from './pump-output.ts'
 
 /** What an agent says about one command, in the order in which it is said. */
 export interface CommandReplies {
@@ -15,9 +15,9 @@ export interface CommandReplies {
   accept: () => void
   /** Says how much of the content has come without a hole; only the newest word counts. */
   progress: (contentBytes: number) => void
-  /** Sends output while the command runs; resolves when the return queue has all of it. */
-  sendOutput: (running: RunningCommand, fromOffset: number) => Promise<void>
-  /** Resolves when the return queue has taken the result. */
+  /** Sends output while the command runs. */
+  sendOutput: (running: RunningCommand, fromOffset: number) => OutputPump
+  /** Sends the result behind all that was said before; resolves when the return queue has taken it. */
   sendResult: (result: Result) => Promise<void>
 }
 
@@ -35,8 +35,8 @@ const acceptDelayMs = 25
 /** Replies outlive the command's deadline by this, in seconds: the controller may be down for a day. */
 const marginSeconds = 86_400
 const ttlBounds = { least: 3600, most: 1_209_600 }
-/** A reply that is larger does not fit into a POST, in characters. */
-const sealedLimit = 261_000
+/** A result that is larger may not fit into a POST once it is sealed, in characters of JSON (three bytes each at most). */
+const resultLimit = 60_000
 
 /** @param closing ends all waiting. */
 export function replyTo(
@@ -89,14 +89,10 @@ export function replyTo(
     progress: (contentBytes) => {
       postAside({ kind: 'progress', progress: { contentBytes } }, `progress ${command.id}`)
     },
-    sendOutput: async (running, fromOffset) => {
-      await pumpOutput(running, fromOffset, sink, closing)
-    },
+    sendOutput: (running, fromOffset) => pumpOutput(running, fromOffset, sink, closing),
     sendResult: async (result) => {
       saidMore.abort()
-      const envelope = await sealReply({ kind: 'result', result }, command)
-      const fits = envelope.sealed.length <= sealedLimit
-      await post({ kind: 'result', result: fits ? result : shorten(result) })
+      await post({ kind: 'result', result: fitResult(result) })
     },
   }
 }
@@ -108,7 +104,8 @@ export function replyTtlSeconds(deadline: Date, now: Date): number {
 }
 
 /** An answer that no POST can carry is left out, and said to be. */
-function shorten(result: Result): Result {
+function fitResult(result: Result): Result {
+  if (JSON.stringify(result).length <= resultLimit) return result
   const survivors = result.survivors.slice(0, 100)
   return { ...result, survivors, answer: { omitted: 'the answer is too large for one message' } }
 }

@@ -69,6 +69,7 @@ export function createOutbox(
         waiting = waiting.filter((other) => other !== replaced)
         replaced.done.resolve()
       }
+      if (isIdle()) idle = Promise.withResolvers()
       waiting.push({ ...message, done })
       arrival.resolve()
       await abortable(done.promise, closing)
@@ -86,11 +87,10 @@ export function createOutbox(
         idle.resolve()
         arrival = Promise.withResolvers()
         await abortable(arrival.promise, closing)
-        idle = Promise.withResolvers()
       }
     },
     drained: async (signal) => {
-      while (!isIdle()) await abortable(idle.promise, signal)
+      if (!isIdle()) await abortable(abortable(idle.promise, closing), signal)
     },
   }
 }

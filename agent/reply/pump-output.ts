@@ -11,20 +11,42 @@ export interface OutputSink {
   noteSent: (offset: number) => void
 }
 
+/** A pump at work. Neither promise goes unwatched. */
+export interface OutputPump {
+  /** All output has been handed to the sink: what is posted next comes behind it. */
+  handedOver: Promise<void>
+  /** The return queue has all of it. */
+  sent: Promise<void>
+}
+
 /** A whole reply may be sealed while the one before it is under way; a small one waits, and grows. */
 const repliesUnderWay = 2
 
 /**
- * Sends a command's output from `fromOffset` on, while it runs; resolves when all is taken. Small chunks are joined while a
- * POST is under way. At most three replies are in memory; beyond that nothing is pulled, and the output waits in its spool.
+ * Sends a command's output from `fromOffset` on, while it runs. Small chunks are joined while a POST is under way. At most
+ * three replies are in memory; beyond that nothing is pulled, and the output waits in its spool.
  *
- * @throws the signal's reason.
+ * @param signal its reason is what both promises reject with.
  */
-export async function pumpOutput(
+export function pumpOutput(
   running: RunningCommand,
   fromOffset: number,
   sink: OutputSink,
   signal: AbortSignal,
+): OutputPump {
+  const handedOver = Promise.withResolvers<void>()
+  const sent = pump(running, fromOffset, sink, signal, handedOver.resolve)
+  sent.catch(handedOver.reject)
+  handedOver.promise.catch(() => undefined)
+  return { handedOver: handedOver.promise, sent }
+}
+
+async function pump(
+  running: RunningCommand,
+  fromOffset: number,
+  sink: OutputSink,
+  signal: AbortSignal,
+  onHandedOver: () => void,
 ): Promise<void> {
   const gathered: Gathered[] = []
   const underWay = new Set<Promise<void>>()
@@ -64,6 +86,9 @@ export async function pumpOutput(
     }
     if (failure) break
   }
+  // What is left is less than one reply for each stream: it need not wait for the POST that is under way.
+  for (const piece of gathered.splice(0)) start(piece)
+  onHandedOver()
   while (underWay.size > 0) await abortable(Promise.race(underWay), signal)
   signal.throwIfAborted()
   if (failure) throw failure.error
