@@ -22,7 +22,8 @@ export function createDoorFinder(
   const mention = (why: string) => {
     if (world.monotonicMs() - mentionedMs < mentionMs) return
     mentionedMs = world.monotonicMs()
-    log.warn({ path: bootstrapPath }, `waiting for a usable bootstrap file: ${why}`)
+    const message = `waiting for a usable bootstrap file at ${bootstrapPath}: ${why}`
+    log.warn({ path: bootstrapPath, onConsole: true }, message)
   }
   return async (attempt) => {
     const enrolment = known()
