@@ -91,6 +91,11 @@ export const catalogue: readonly CatalogueEntry[] = [
     load: async () => (await import('./commands/get.ts')).defineGet,
   },
   {
+    name: 'http',
+    summary: 'make an HTTP request to a service on an instance',
+    load: async () => (await import('./commands/http.ts')).defineHttp,
+  },
+  {
     name: 'command',
     summary: 'list, show, wait for, cancel commands, read their output',
     commands: [
