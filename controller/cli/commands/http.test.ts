@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { PassThrough } from 'node:stream'
 import { describe, expect, test } from 'vitest'
 import { aCommand, aResult } from '../../../test/controller-cli/a-command.ts'
+import type { Respond } from '../../../test/controller-cli/fake-api.ts'
 import { aRunOf, json, openFakeApi, runCli } from '../../../test/controller-cli/fake-api.ts'
 
 const body = '<jobs/>'
@@ -23,9 +24,17 @@ function answered(status: number) {
   })
 }
 
+function answering(status: number): Record<string, Respond> {
+  const record = answered(status)
+  return {
+    ...aRunOf(record),
+    [`GET /v1/commands/${record.id}/output`]: (response) => void response.end(body),
+  }
+}
+
 describe('http', () => {
   test('prints the body of the answer, whatever its status', async () => {
-    await using api = await openFakeApi(aRunOf(answered(404), ['content', body]))
+    await using api = await openFakeApi(answering(404))
     const run = await runCli(api, ['http', 'web/worker-1', url, '-H', 'Accept: text/xml'])
     expect(run).toEqual({ exitCode: 0, stdout: body, stderr: '' })
     expect(JSON.parse(String(api.asked.at(0)?.body))).toEqual({
@@ -36,7 +45,7 @@ describe('http', () => {
 
   test('posts a body, and shows status and headers with -i, made safe for the terminal', async () => {
     await using api = await openFakeApi({
-      ...aRunOf(answered(201), ['content', body]),
+      ...answering(201),
       'POST /v1/contents': (response, { body: sent }) => {
         const sha256 = createHash('sha256').update(sent).digest('hex')
         json(201, { size: sent.length, sha256 })(response)
@@ -59,7 +68,7 @@ describe('http', () => {
     [404, 22, '', 'error: the service answered 404 Fine\n'],
     [302, 0, body, ''],
   ] as const)('with --fail, %i exits with %i', async ([status, exitCode, stdout, stderr]) => {
-    await using api = await openFakeApi(aRunOf(answered(status), ['content', body]))
+    await using api = await openFakeApi(answering(status))
     const run = await runCli(api, ['http', 'web/worker-1', url, '--fail'])
     expect(run).toEqual({ exitCode, stdout, stderr })
   })
