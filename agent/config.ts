@@ -37,6 +37,22 @@ export const Limits = z.strictObject({
 })
 export type Limits = z.output<typeof Limits>
 
+/** What is kept of what the agent was asked and did (docs/audit.md). */
+export const AuditOptions = z.strictObject({
+  /** Default: `audit` in the state directory. */
+  directory: z.exactOptional(z.string().min(1)),
+  /** A file of the log, in bytes; then the next one is begun. */
+  fileBytes: z
+    .int()
+    .min(64 * 1024)
+    .default(16 * 2 ** 20),
+  /** Files that are kept; beyond it the oldest is removed, and the log says so. */
+  files: z.int().min(2).max(10_000).default(16),
+  /** Programs' words: `redacted` leaves out what looks like a secret; `digest` tells their digest only. */
+  words: z.enum(['redacted', 'digest']).default('redacted'),
+})
+export type AuditOptions = z.output<typeof AuditOptions>
+
 /** The agent's configuration file. A person writes it, so that a misspelt key is an error. */
 export const AgentConfig = z.strictObject({
   /** What user-data wrote: whom to trust and where to knock. */
@@ -46,6 +62,11 @@ export const AgentConfig = z.strictObject({
   logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
   /** Overrides Nova's UUID of this instance, where neither cloud-init nor the firmware tells it. */
   instanceUuid: z.exactOptional(z.string().min(1).max(128)),
+  /** Says which boot this is: what was begun in another one does not run any more. See proc_sys_kernel(5). */
+  bootIdPath: z.string().min(1).default('/proc/sys/kernel/random/boot_id'),
+  /** The tenant's word on what commands may do (docs/policy.md); without this file the preset `sahara` holds. */
+  policyPath: z.string().min(1).default('/etc/sahara-agent/policy.yaml'),
+  audit: AuditOptions.prefault({}),
   poll: PollOptions.prefault({}),
   /** How many commands run at once; the commands of one lane never do. */
   lanes: z.strictObject({ concurrency: z.int().min(1).max(1024).default(16) }).prefault({}),

@@ -1,6 +1,17 @@
 import { readFile } from 'node:fs/promises'
+import { ConfigInvalidError } from '../protocol/errors.ts'
 
-/** Which boot this is: what was begun in another one does not run any more. See proc_sys_kernel(5). */
-export async function readBootId(): Promise<string> {
-  return (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim()
+/** @throws {ConfigInvalidError} `bootIdPath` cannot be read, or says nothing. */
+export async function readBootId(path: string): Promise<string> {
+  let bootId: string
+  try {
+    bootId = (await readFile(path, 'utf8')).trim()
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause)
+    throw new ConfigInvalidError(`bootIdPath: cannot read ${path}: ${why}`, { cause })
+  }
+  if (bootId !== '') return bootId
+  throw new ConfigInvalidError(
+    `bootIdPath: ${path} is empty; name a file that changes at each boot`,
+  )
 }

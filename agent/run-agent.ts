@@ -1,13 +1,15 @@
 import type { World } from '../protocol/world.ts'
+import { openAudit } from './audit/open-audit.ts'
 import { createBackground } from './background.ts'
 import { createServerClock } from './clock/server-clock.ts'
-import type { AgentConfig } from './config.ts'
+import { type AgentConfig, defaultConfigPath } from './config.ts'
 import { introduce } from './enrol/introduce.ts'
 import { openJournal } from './journal/journal.ts'
 import type { Operations } from './lanes/task.ts'
 import type { Log } from './log.ts'
+import { keepPolicy } from './policy/policy-keeper.ts'
 import { readBootId } from './read-boot-id.ts'
-import { serve } from './serve.ts'
+import { serve, type Tampering } from './serve.ts'
 import { prepareStateDirectory } from './state-directory.ts'
 import { serveStatus } from './status/serve-status.ts'
 import { createStatusBoard } from './status/status-board.ts'
@@ -23,6 +25,8 @@ export interface Outside {
   ) => Operations & AsyncDisposable
   /** Stop claiming, let end what is about to end, go. */
   stop: AbortSignal
+  /** Calls back whenever the policy is to be read again: SIGHUP. */
+  onReload?: (reload: () => void) => void
   /** Go at once: what is not done is done by the next start. */
   hurry: AbortSignal
 }
@@ -31,14 +35,28 @@ export interface Outside {
  * Runs the agent until `stop`.
  *
  * @throws {StateLockedError} another agent uses the state directory.
- * @throws {JournalUnusableError | StateFileInvalidError | ConfigInvalidError} it cannot start like this.
+ * @throws {JournalUnusableError | AuditUnavailableError | StateFileInvalidError | ConfigInvalidError} it cannot start like this.
  */
 export async function runAgent(config: AgentConfig, outside: Outside): Promise<void> {
   const { world, log, stop, hurry } = outside
   const { stateDirectory, limits, spool } = config
   const paths = await prepareStateDirectory(stateDirectory)
-  const bootId = await readBootId()
+  const bootId = await readBootId(config.bootIdPath)
   await using journal = openJournal(paths.journal, { bootId, limitBytes: limits.journalBytes })
+  const tampering: Tampering = {
+    onTampered: (what) => log.error({ what }, 'somebody else has touched the audit log'),
+  }
+  const auditDirectory = config.audit.directory ?? paths.audit
+  await using audit = openAudit({ ...config.audit, directory: auditDirectory, tampering }, world)
+  audit.trail.started(bootId)
+  const policy = await keepPolicy({
+    path: config.policyPath,
+    ownPaths: ownPaths(config, auditDirectory),
+    log,
+    onRead: audit.trail.policyRead,
+    onObserved: audit.trail.observed,
+  })
+  outside.onReload?.(() => void policy.reload())
   const clock = createServerClock(world)
   const board = createStatusBoard(stateDirectory, world)
   await using _statusSocket = await serveStatus(paths.statusSocket, board.read)
@@ -62,6 +80,9 @@ export async function runAgent(config: AgentConfig, outside: Outside): Promise<v
     ...startingParts,
     config,
     introduction,
+    policy,
+    audit: audit.trail,
+    tampering,
     operations,
     commandsDirectory: paths.commands,
     bootId,
@@ -71,4 +92,10 @@ export async function runAgent(config: AgentConfig, outside: Outside): Promise<v
     closing: closing.signal,
   })
   if (closing.signal.aborted && !hurry.aborted) throw closing.signal.reason
+}
+
+/** What no command may read or write through the agent, whatever the policy says. */
+function ownPaths(config: AgentConfig, auditDirectory: string): string[] {
+  const { policyPath, bootstrapPath, stateDirectory } = config
+  return [policyPath, bootstrapPath, defaultConfigPath, stateDirectory, auditDirectory]
 }
