@@ -18,7 +18,12 @@ export interface Guest {
   startAgent: (settings?: Readonly<Record<string, unknown>>) => Promise<Program>
 }
 
-export async function createGuest(name: string, root: string): Promise<Guest> {
+/** @param agent the program that is started as the agent. */
+export async function createGuest(
+  name: string,
+  root: string,
+  agent = 'agent/main.ts',
+): Promise<Guest> {
   const stateDirectory = join(root, 'var/lib/sahara-agent')
   await mkdir(stateDirectory, { recursive: true, mode: 0o700 })
   return {
@@ -38,7 +43,7 @@ export async function createGuest(name: string, root: string): Promise<Guest> {
         instanceUuid: `uuid-of-${name}`,
       }
       await writeFile(config, stringify({ ...defaults, ...settings }))
-      return startProgram('agent/main.ts', ['run', '--config', config])
+      return startProgram(agent, ['run', '--config', config])
     },
   }
 }

@@ -1,3 +1,4 @@
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { openQueueService, type QueueService } from '../../queue/serve-queue.ts'
@@ -43,30 +44,47 @@ export async function queueHere(directory: string): Promise<QueueUnderTest> {
 
 const Listening = z.looseObject({ url: z.string() })
 
-/** As a process of its own, which can be killed; its clock moves by a restart. */
-export async function queueAsProcess(directory: string): Promise<QueueUnderTest> {
+/** As a process of its own, which can be killed. Restarts and shifts wait for one another. */
+export async function queueAsProcess(
+  directory: string,
+): Promise<QueueUnderTest & { readonly pid: number }> {
   const database = join(directory, 'queue.db')
+  const clock = join(directory, 'queue.clock')
   let shiftedMs = 0
+  await writeFile(clock, '0')
   const start = async (port: string): Promise<{ program: Program; url: string }> => {
-    const flags = ['--database', database, '--port', port, '--shift-ms', String(shiftedMs)]
+    const flags = ['--database', database, '--port', port, '--clock', clock]
     const program = startProgram('test/system/queue-with-clock.ts', flags)
     const line = await program.line((text) => text.includes('"listening"'))
     return { program, url: Listening.parse(JSON.parse(line)).url }
   }
   let running = await start('0')
   const { url } = running
-  const restart = async (): Promise<void> => {
-    await running.program.stop('SIGKILL')
-    running = await start(new URL(url).port)
+  let last = Promise.resolve()
+  const inTurn = async (act: () => Promise<void>): Promise<void> => {
+    const done = last.then(act)
+    last = done.catch(() => undefined)
+    await done
   }
   return {
     url,
     settings: { tokenFile: `${database}.token` },
-    restart,
-    shift: async (ms) => {
-      shiftedMs += ms
-      await restart()
+    get pid() {
+      return running.program.pid
     },
+    restart: async () =>
+      inTurn(async () => {
+        await running.program.stop('SIGKILL')
+        running = await start(new URL(url).port)
+      }),
+    shift: async (ms) =>
+      inTurn(async () => {
+        shiftedMs += ms
+        await writeFile(clock, String(shiftedMs))
+        const aheadMs = `"aheadMs":${shiftedMs}}`
+        process.kill(running.program.pid, 'SIGUSR2')
+        await running.program.line((text) => text.includes(aheadMs))
+      }),
     [Symbol.asyncDispose]: async () => running.program.stop(),
   }
 }
