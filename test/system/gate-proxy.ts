@@ -10,12 +10,22 @@ export interface Passing {
   body: string
 }
 
+/** What a gate answers in the queue's place. */
+export interface GateAnswer {
+  status: number
+  contentType: string
+  body: string
+}
+
 /** What a test does to a request. Each hook may wait: the request stands still meanwhile. */
 export interface Gate {
-  /** Before the queue sees the request. `drop` cuts the connection instead. */
-  before?: (passing: Passing) => Promise<'pass' | 'drop'>
-  /** After the queue has answered, before the client sees the answer. `drop` cuts the connection instead. */
-  after?: (passing: Passing, status: number, answer: string) => Promise<'pass' | 'drop'>
+  /** Before the queue sees the request. `drop` cuts the connection instead; an answer is given in the queue's place. */
+  before?: (passing: Passing) => Promise<'pass' | 'drop' | GateAnswer>
+  /**
+   * After the queue has answered, before the client sees the answer. `drop` cuts the connection instead, `halve` cuts it
+   * in the middle of the answer.
+   */
+  after?: (passing: Passing, status: number, answer: string) => Promise<'pass' | 'drop' | 'halve'>
 }
 
 export interface GateProxy {
@@ -43,8 +53,14 @@ export async function startGateProxy(upstream: string): Promise<GateProxy> {
       body: body.toString(),
     }
     passed.push(passing)
-    if ((await gate.before?.(passing)) === 'drop') {
+    const verdict = (await gate.before?.(passing)) ?? 'pass'
+    if (verdict === 'drop') {
       incoming.socket.destroy()
+      return
+    }
+    if (verdict !== 'pass') {
+      outgoing.writeHead(verdict.status, { 'content-type': verdict.contentType })
+      outgoing.end(verdict.body)
       return
     }
     const forwarded = request(new URL(passing.path, upstream), {
@@ -61,8 +77,14 @@ export async function startGateProxy(upstream: string): Promise<GateProxy> {
     for await (const chunk of answer) answered.push(chunk)
     const answerBody = Buffer.concat(answered)
     const status = answer.statusCode ?? 0
-    if ((await gate.after?.(passing, status, answerBody.toString())) === 'drop') {
+    const fate = (await gate.after?.(passing, status, answerBody.toString())) ?? 'pass'
+    if (fate === 'drop') {
       incoming.socket.destroy()
+      return
+    }
+    if (fate === 'halve') {
+      outgoing.writeHead(status, { ...answer.headers, 'content-length': answerBody.length + 1 })
+      outgoing.write(answerBody.subarray(0, answerBody.length / 2), () => incoming.socket.destroy())
       return
     }
     outgoing.writeHead(status, answer.headers)
