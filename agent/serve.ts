@@ -2,6 +2,7 @@ import { importKey } from '../protocol/sealing/keys.ts'
 import type { World } from '../protocol/world.ts'
 import { abortable } from './abortable.ts'
 import { agentVersion } from './agent-version.ts'
+import type { AuditTrail } from './audit/audit-trail.ts'
 import type { Background } from './background.ts'
 import type { ServerClock } from './clock/server-clock.ts'
 import type { AgentConfig } from './config.ts'
@@ -17,6 +18,7 @@ import { recoverCommands } from './lanes/recover-commands.ts'
 import type { CarryOutParts, Operations } from './lanes/task.ts'
 import type { Log } from './log.ts'
 import { persist } from './persist.ts'
+import type { PolicyKeeper } from './policy/policy-keeper.ts'
 import { createQueueAccess } from './queue-access.ts'
 import { replyTo } from './reply/command-replies.ts'
 import { createOutbox, type Outbox } from './reply/outbox.ts'
@@ -28,6 +30,10 @@ export interface ServeParts {
   config: AgentConfig
   introduction: Introduction
   journal: Journal
+  policy: PolicyKeeper
+  audit: AuditTrail
+  /** Told by `audit` that others have touched its log. */
+  tampering: Tampering
   operations: Operations
   commandsDirectory: string
   bootId: string
@@ -42,6 +48,11 @@ export interface ServeParts {
   closing: AbortSignal
 }
 
+/** Alarms that are raised before there is anybody to raise them to. */
+export interface Tampering {
+  onTampered: (what: string) => void
+}
+
 /** So many commands have output in memory at once. */
 const sendersLimit = 32
 
@@ -51,7 +62,7 @@ const sendersLimit = 32
  */
 export async function serve(parts: ServeParts): Promise<void> {
   const { background, board, bootId, clock, closing, config, introduction, journal } = parts
-  const { world, log, stop } = parts
+  const { world, log, policy, stop } = parts
   const keeper = keepCredentials(introduction.enrolment, introduction.parts, closing)
   await using queue = createQueueAccess(keeper, introduction.parts.connect)
   const persistence = { keeper, world, log }
@@ -63,10 +74,14 @@ export async function serve(parts: ServeParts): Promise<void> {
   const carryOutParts: CarryOutParts = {
     ...persistence,
     journal,
+    policy,
+    audit: parts.audit,
     operations: parts.operations,
     desk,
-    lanes: createLanes(config.lanes.concurrency),
-    senders: createLanes(sendersLimit),
+    lanes: createLanes(() =>
+      Math.min(config.lanes.concurrency, policy.limits().concurrency ?? Number.POSITIVE_INFINITY),
+    ),
+    senders: createLanes(() => sendersLimit),
     commandsDirectory: parts.commandsDirectory,
     outbox,
     facts,
@@ -80,6 +95,11 @@ export async function serve(parts: ServeParts): Promise<void> {
     firstSequence,
   })
 
+  parts.tampering.onTampered = (what) => reporter.alert('audit-tampered', `audit log: ${what}`)
+  policy.subscribe(({ source, path, problem }) => {
+    if (source !== 'broken') return
+    reporter.alert('policy-broken', `everything is refused: the policy ${path}: ${problem}`)
+  })
   background.keep('post replies', outbox.run())
   background.keep('send heartbeats', reporter.beat(closing))
   background.keep('watch the credentials', keeper.watch(closing))

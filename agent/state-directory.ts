@@ -11,6 +11,7 @@ export interface StatePaths {
   identity: string
   credentials: string
   commands: string
+  audit: string
   statusSocket: string
 }
 
@@ -49,6 +50,7 @@ export function statePaths(directory: string): StatePaths {
     identity: join(directory, 'identity.json'),
     credentials: join(directory, 'credentials.json'),
     commands: join(directory, 'commands'),
+    audit: join(directory, 'audit'),
     statusSocket,
   }
 }

@@ -53,10 +53,7 @@ export type AuditLine = z.output<typeof AuditLine>
 export type AuditEntry = { event: AuditEvent } & Readonly<Record<string, unknown>>
 
 /** The newest line: its number and its digest. Who remembers it notices when the log is cut short or changed. */
-export interface AuditHead {
-  sequence: number
-  hash: string
-}
+export type AuditHead = { sequence: number; hash: string }
 
 /** Stands before the first line. */
 export const emptyHead: AuditHead = { sequence: 0, hash: '0'.repeat(64) }

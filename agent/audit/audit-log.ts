@@ -62,6 +62,8 @@ export function openAuditLog(
   let size = 0
   const end = explained(directory, () => openChain(directory))
   let { head } = end
+  // Written with the first line: a full disk must not keep the agent from starting, and answering.
+  const findings = [...end.findings]
   let missed = 0
   let isDirty = false
   let flushing: Promise<void> | undefined
@@ -124,6 +126,7 @@ export function openAuditLog(
 
   const append = (entry: AuditEntry): void => {
     explained(directory, () => {
+      for (const finding of findings.splice(0)) write(finding)
       if (missed > 0) {
         write({ event: 'gap', lines: missed })
         missed = 0
@@ -171,7 +174,6 @@ export function openAuditLog(
   explained(directory, () => {
     mkdirSync(directory, { recursive: true, mode: 0o700 })
     if (end.path !== null) openFile(end.path)
-    for (const finding of end.findings) write(finding)
   })
 
   return {

@@ -1,6 +1,7 @@
 import type { Command } from '../../protocol/messages/command.ts'
 import type { Result } from '../../protocol/messages/replies.ts'
 import type { World } from '../../protocol/world.ts'
+import { agentVersion } from '../agent-version.ts'
 import type { LoadedPolicy } from '../policy/read-policy.ts'
 import type { AuditHead } from './audit-line.ts'
 import type { AuditLog } from './audit-log.ts'
@@ -8,6 +9,7 @@ import { describeOperation, type ShownArguments } from './describe-operation.ts'
 
 /** What the agent tells its audit log. What throws must be told before the thing itself is done. */
 export interface AuditTrail {
+  started: (bootId: string) => void
   /** @throws {AuditUnavailableError} */
   received: (command: Command, signer: string) => void
   /** @throws {AuditUnavailableError} */
@@ -31,6 +33,7 @@ export function createAuditTrail(
   let minute = { startMs: Number.NEGATIVE_INFINITY, told: 0, untold: 0 }
   return {
     head: log.flushedHead,
+    started: (bootId) => log.note({ event: 'started', agentVersion, bootId, pid: process.pid }),
     received: (command, signer) => {
       const { id, issuedAt, deadline, idempotent, lane } = command
       log.append({

@@ -19,7 +19,7 @@ Examples:
   $ sahara-agent run --bootstrap ./bootstrap.json --state-directory ./state
 
 SIGTERM stops claiming, waits a moment for commands that are about to end, and exits; the others go on, and the next
-start finds them again. A second signal exits at once. Logs are JSON lines on standard error.`
+start finds them again. A second signal exits at once. SIGHUP reads the policy again. Logs are JSON lines on standard error.`
 
 /** `sahara-agent run`: enrols this instance and carries out its commands, until a signal. */
 export function runCommandLine(): Command {
@@ -35,8 +35,11 @@ export function runCommandLine(): Command {
 async function run({ config: path, bootstrap, stateDirectory }: RunOptions): Promise<void> {
   const config = await readAgentConfig(path, { bootstrapPath: bootstrap, stateDirectory })
   const { stop, hurry } = listenForSignals()
+  const reload = new EventTarget()
+  process.on('SIGHUP', () => reload.dispatchEvent(new Event('reload')))
+  const onReload = (read: () => void) => reload.addEventListener('reload', read)
   const log = createLog(config.logLevel)
-  await runAgent(config, { world: realWorld(), log, createOperations, stop, hurry })
+  await runAgent(config, { world: realWorld(), log, createOperations, stop, hurry, onReload })
   // Keep-alive connections and the runner's socket may hold the process; all that matters is done.
   process.exit(exitCodes.ok)
 }

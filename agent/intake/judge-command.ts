@@ -29,7 +29,7 @@ export type DropReason =
 export type Verdict =
   | { kind: 'run'; operation: Operation }
   /** Taken on, and answered at once. */
-  | { kind: 'answer'; state: 'refused' | 'expired'; reason: Reason }
+  | { kind: 'answer'; state: 'refused' | 'expired'; reason: Reason; rule?: string }
   | { kind: 'drop'; reason: DropReason }
 
 /** Operations that another version of the protocol's schemas knows, but this agent does not do. */

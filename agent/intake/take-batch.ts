@@ -4,9 +4,9 @@ import type { Key } from '../../protocol/sealing/keys.ts'
 import type { ClaimedMessage } from '../../protocol/zaqar/claims.ts'
 import type { Limits } from '../config.ts'
 import type { Enrolment } from '../enrol/enrolment.ts'
-import { JournalWriteError } from '../errors.ts'
+import { AuditUnavailableError, JournalWriteError } from '../errors.ts'
 import type { NewEntry } from '../journal/journal.ts'
-import { noSpace } from '../lanes/begin-in-time.ts'
+import { auditUnavailable, noSpace } from '../lanes/begin-in-time.ts'
 import { carryOut } from '../lanes/carry-out.ts'
 import { type CarryOutParts, endNow, isControl, type Task } from '../lanes/task.ts'
 import { replyTo } from '../reply/command-replies.ts'
@@ -51,8 +51,11 @@ export async function takeBatch(
   const opened = await Promise.all(messages.map(async (one) => openMessage(one, parts.keys)))
   const unusable = opened.filter((one) => one.kind === 'unusable')
   for (const { reason, why } of unusable) drop(reason, why, parts)
-  const judged = judgeAll(
-    opened.filter((one) => one.kind === 'command'),
+  const judged = await askPolicy(
+    judgeAll(
+      opened.filter((one) => one.kind === 'command'),
+      parts,
+    ),
     parts,
   )
   const taken = await takeCommands(judged, parts)
@@ -83,6 +86,31 @@ function judgeAll(opened: readonly OpenedCommand[], parts: TakeParts): Judged[] 
   })
 }
 
+/** What the tenant's policy will not have is answered at once, before its content comes. */
+async function askPolicy(judged: readonly Judged[], { policy }: TakeParts): Promise<Judged[]> {
+  return await Promise.all(
+    judged.map(async (one) => {
+      const { command, verdict } = one
+      const refusal = verdict.kind === 'run' && (await policy.judge(command, verdict.operation))
+      return refusal ? { ...one, verdict: { kind: 'answer', ...refusal } } : one
+    }),
+  )
+}
+
+/** Tells the audit log of commands before anything is done about them; what cannot be told is not done. */
+function tellReceived(fresh: readonly Judged[], { audit, keys, reporter }: TakeParts): Judged[] {
+  return fresh.map((one) => {
+    try {
+      audit.received(one.command, keys.cluster.id)
+      return one
+    } catch (error) {
+      if (!(error instanceof AuditUnavailableError)) throw error
+      reporter.alert('audit-unavailable', `new commands are refused: ${error.message}`)
+      return { ...one, verdict: { kind: 'answer', ...auditUnavailable(error) } }
+    }
+  })
+}
+
 /** Journals and begins; returns the messages that may be acknowledged. */
 async function takeCommands(judged: readonly Judged[], parts: TakeParts): Promise<string[]> {
   const dropped = judged.filter(({ verdict }) => verdict.kind === 'drop')
@@ -90,7 +118,10 @@ async function takeCommands(judged: readonly Judged[], parts: TakeParts): Promis
     if (verdict.kind === 'drop') drop(verdict.reason, `command ${command.id}`, parts)
   }
   const wanted = judged.filter(({ verdict }) => verdict.kind !== 'drop')
-  const fresh = wanted.filter(({ command }) => !parts.refusedUnjournaled.has(command.id))
+  const fresh = tellReceived(
+    wanted.filter(({ command }) => !parts.refusedUnjournaled.has(command.id)),
+    parts,
+  )
   const acknowledged = dropped.map(({ messageId }) => messageId)
   if (fresh.length === 0) return acknowledged
   const room = await hasRoom(fresh, parts)
@@ -104,7 +135,10 @@ async function takeCommands(judged: readonly Judged[], parts: TakeParts): Promis
     refuseUnjournaled(fresh, error.message, parts)
     return acknowledged
   }
-  for (const { task } of tasks) parts.onCarriedOut(carryOut(task, parts))
+  for (const { task } of tasks) {
+    if (task.result) parts.audit.ended(task.command, task.result)
+    parts.onCarriedOut(carryOut(task, parts))
+  }
   return [...acknowledged, ...fresh.map(({ messageId }) => messageId)]
 }
 
@@ -148,11 +182,12 @@ async function hasRoom(
  * Until then the ids are remembered, so that a command is not run after it was refused.
  */
 function refuseUnjournaled(fresh: readonly Judged[], why: string, parts: TakeParts): void {
-  const { clock, closing, refusedUnjournaled, reporter } = parts
+  const { audit, clock, closing, refusedUnjournaled, reporter } = parts
   reporter.alert('no-space', `new commands are refused: ${why}`)
   for (const { command, messageId } of fresh) {
     refusedUnjournaled.add(command.id)
     const result = endNow({ state: 'refused', reason: noSpace(why) }, clock)
+    audit.ended(command, result)
     const answer = async () => {
       await replyTo(command, parts, closing).sendResult(result)
       await parts.acknowledge([messageId])
@@ -163,8 +198,10 @@ function refuseUnjournaled(fresh: readonly Judged[], why: string, parts: TakePar
 }
 
 /** Counts, logs and reports what is dropped. That the queue delivers something twice is its nature, and no alert. */
-function drop(reason: string, why: string, { reporter, onDropped, log }: TakeParts): void {
+function drop(reason: string, why: string, parts: TakeParts): void {
+  const { audit, reporter, onDropped, log } = parts
   onDropped(reason)
-  if (reason === 'delivered-again') log.debug({ reason }, why)
-  else reporter.alert(reason, `a message on the command queue was dropped: ${why}`)
+  if (reason === 'delivered-again') return log.debug({ reason }, why)
+  audit.dropped(reason, why)
+  reporter.alert(reason, `a message on the command queue was dropped: ${why}`)
 }

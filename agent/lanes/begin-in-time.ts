@@ -1,7 +1,7 @@
 import type { Command } from '../../protocol/messages/command.ts'
 import type { Reason } from '../../protocol/messages/replies.ts'
 import { abortable } from '../abortable.ts'
-import { JournalWriteError } from '../errors.ts'
+import { AuditUnavailableError, JournalWriteError } from '../errors.ts'
 import { type ContentReceiver, prepareContent } from '../intake/content-receiver.ts'
 import { expired } from '../intake/judge-command.ts'
 import { describeError } from '../log.ts'
@@ -120,11 +120,15 @@ async function markBegun(command: Command, { journal }: CarryOutParts): Promise<
 }
 
 async function begin(
-  { command, beginsAgain }: Task,
+  task: Task,
   place: { directory: string; contentPath: string | null },
   held: HeldCommand,
-  { operations, clock, log }: CarryOutParts,
+  parts: CarryOutParts,
 ): Promise<Begun> {
+  const { command, beginsAgain } = task
+  const { operations, clock, log } = parts
+  const refusal = await askLeave(task, parts)
+  if (refusal) return { kind: 'ended-early', end: refusal }
   const deadlineMs = Math.max(0, command.deadline.getTime() - clock.now().getTime())
   try {
     const toRun = { command, ...place, deadlineMs }
@@ -135,6 +139,27 @@ async function begin(
     log.error({ command: command.id, ...describeError(error) }, 'cannot begin')
     return { kind: 'ended-early', end: noSpaceOr('cannot-begin', error) }
   }
+}
+
+/** Asks the policy again, since it, or what a path leads to, may have changed while the command waited; tells the audit log. */
+async function askLeave(
+  { command, operation }: Task,
+  { policy, audit }: CarryOutParts,
+): Promise<EarlyEnd['end'] | null> {
+  const refusal = operation && (await policy.judge(command, operation))
+  if (refusal) return refusal
+  try {
+    audit.begun(command)
+    return null
+  } catch (error) {
+    if (!(error instanceof AuditUnavailableError)) throw error
+    return auditUnavailable(error)
+  }
+}
+
+/** How a command ends of which the audit log cannot tell: what is not told is not done. */
+export function auditUnavailable({ message }: AuditUnavailableError) {
+  return { state: 'refused', reason: { code: 'audit-unavailable', message } } as const
 }
 
 /** How a command ends whose files cannot be written. */

@@ -1,4 +1,5 @@
 import { rm } from 'node:fs/promises'
+import type { Command } from '../../protocol/messages/command.ts'
 import type { Result } from '../../protocol/messages/replies.ts'
 import { backoffDelayMs } from '../../protocol/zaqar/retry.ts'
 import { abortable } from '../abortable.ts'
@@ -7,6 +8,7 @@ import { JournalWriteError } from '../errors.ts'
 import { type ContentReceiver, receiveContent } from '../intake/content-receiver.ts'
 import { describeError } from '../log.ts'
 import type { RunningCommand } from '../operations/operation.ts'
+import { boundOutput } from '../policy/bound-output.ts'
 import { type CommandReplies, replyTo } from '../reply/command-replies.ts'
 import type { OutputPump } from '../reply/pump-output.ts'
 import { beginInTime } from './begin-in-time.ts'
@@ -26,7 +28,7 @@ export async function carryOut(task: Task, parts: CarryOutParts): Promise<void> 
   held.receiver = contentReceiver(task, parts)
   desk.set(command.id, held)
   try {
-    const outcome = await runOrAnswer(task, held, replies, parts)
+    const outcome = boundOutcome(await runOrAnswer(task, held, replies, parts), command, parts)
     const sending = sendOutput(task, outcome.running, replies, parts)
     const result = await abortable(outcome.ended, closing)
     await recordEnd(task, result, parts)
@@ -64,6 +66,18 @@ function contentReceiver(
 interface Outcome {
   running: RunningCommand | null
   ended: Promise<Result>
+}
+
+/** Keeps the output within what the policy allows. */
+function boundOutcome(
+  outcome: Outcome,
+  { graceSeconds }: Command,
+  { policy }: CarryOutParts,
+): Outcome {
+  const { outputBytes } = policy.limits()
+  if (!outcome.running || outputBytes === undefined) return outcome
+  const running = boundOutput(outcome.running, outputBytes, graceSeconds)
+  return { running, ended: running.ended }
 }
 
 async function runOrAnswer(
@@ -122,12 +136,14 @@ function sendOutput(
 async function recordEnd(
   { command, state }: Task,
   result: Result,
-  { journal, log }: CarryOutParts,
+  { journal, audit, log }: CarryOutParts,
 ): Promise<void> {
   const { id } = command
   const reason = result.reason?.code
   log.info({ command: id, state: result.state, ...(reason ? { reason } : {}) }, 'ended')
   if (state === 'ended') return
+  // Before the journal: a crash in between tells it twice, the other order not at all.
+  audit.ended(command, result)
   try {
     await journal.markEnded(id, result)
   } catch (error) {

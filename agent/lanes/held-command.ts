@@ -5,9 +5,9 @@ import type { RunningCommand } from '../operations/operation.ts'
 
 /** Ends a command that has not begun, and says how. */
 export class EarlyEnd extends Error {
-  readonly end: { state: EndState; reason: Reason }
+  readonly end: { state: EndState; reason: Reason; rule?: string }
 
-  constructor(end: { state: EndState; reason: Reason }) {
+  constructor(end: EarlyEnd['end']) {
     super(end.reason.message)
     this.end = end
   }

@@ -13,7 +13,7 @@ function joinAndWait(lanes: ReturnType<typeof createLanes>, name: string, starte
 
 describe('lanes', () => {
   test('run the commands of one lane one after the other, and different lanes at once', async () => {
-    const lanes = createLanes(16)
+    const lanes = createLanes(() => 16)
     const started: string[] = []
     const [a1, , b1] = ['a-1', 'a-2', 'b-1'].map((name) => joinAndWait(lanes, name, started))
     await Promise.all([a1?.waited, b1?.waited])
@@ -24,7 +24,7 @@ describe('lanes', () => {
   })
 
   test('run no more commands at once than may', async () => {
-    const lanes = createLanes(2)
+    const lanes = createLanes(() => 2)
     const started: string[] = []
     const places = ['a-1', 'b-1', 'c-1', 'd-1'].map((name) => joinAndWait(lanes, name, started))
     await nextTurn()
@@ -36,7 +36,7 @@ describe('lanes', () => {
   })
 
   test('let others pass a lane that is stuck', async () => {
-    const lanes = createLanes(2)
+    const lanes = createLanes(() => 2)
     const started: string[] = []
     for (const name of ['a-1', 'a-2', 'a-3', 'b-1']) joinAndWait(lanes, name, started)
     await nextTurn()
@@ -44,7 +44,7 @@ describe('lanes', () => {
   })
 
   test('keep the place of a command that does not ask for its turn yet', async () => {
-    const lanes = createLanes(2)
+    const lanes = createLanes(() => 2)
     const receiving = lanes.join('a')
     const started: string[] = []
     joinAndWait(lanes, 'a-2', started)
@@ -56,7 +56,7 @@ describe('lanes', () => {
   })
 
   test('forget one that was given up while it waited', async () => {
-    const lanes = createLanes(1)
+    const lanes = createLanes(() => 1)
     const first = lanes.join()
     expect(first.tryTurn()).toBe(true)
     const given = new AbortController()

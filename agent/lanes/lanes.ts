@@ -24,17 +24,17 @@ interface Waiting {
   start: () => void
 }
 
-/** @param concurrency how many may run at once. */
-export function createLanes(concurrency: number): Lanes {
+/** @param concurrency how many may run at once, at this moment. */
+export function createLanes(concurrency: () => number): Lanes {
   const lanes = new Map<string, object[]>()
   const running = new Set<object>()
   const waiting = new Set<Waiting>()
 
   const isFree = (place: object, lane: readonly object[]) =>
-    running.size < concurrency && lane[0] === place
+    running.size < concurrency() && lane[0] === place
   const startNext = () => {
     for (const next of waiting) {
-      if (running.size >= concurrency) return
+      if (running.size >= concurrency()) return
       if (!isFree(next.place, next.lane)) continue
       waiting.delete(next)
       running.add(next.place)

@@ -3,12 +3,14 @@ import { join } from 'node:path'
 import type { Command, Operation } from '../../protocol/messages/command.ts'
 import type { EndState, Reason, Result } from '../../protocol/messages/replies.ts'
 import type { World } from '../../protocol/world.ts'
+import type { AuditTrail } from '../audit/audit-trail.ts'
 import type { ServerClock } from '../clock/server-clock.ts'
 import type { ControlParts } from '../control/perform-control.ts'
 import type { ByteRanges } from '../intake/byte-ranges.ts'
 import type { Journal } from '../journal/journal.ts'
 import type { Log } from '../log.ts'
 import type { CommandToRun, Resumption, RunningCommand } from '../operations/operation.ts'
+import type { PolicyKeeper } from '../policy/policy-keeper.ts'
 import type { ReplyParts } from '../reply/command-replies.ts'
 import type { Desk } from './held-command.ts'
 import type { Lanes, Place } from './lanes.ts'
@@ -24,6 +26,8 @@ export interface Operations {
 /** What carrying commands out needs. */
 export interface CarryOutParts extends ReplyParts, ControlParts {
   journal: Journal
+  policy: PolicyKeeper
+  audit: AuditTrail
   operations: Operations
   desk: Desk
   lanes: Lanes
@@ -68,11 +72,13 @@ export function isControl(operation: Operation): operation is ControlOperation {
 
 /** A result for a command that no process ran. */
 export function endNow(
-  { state, reason }: { state: EndState; reason: Reason },
+  end: { state: EndState; reason: Reason; rule?: string },
   clock: Pick<ServerClock, 'now'>,
 ): Result {
+  const { state, reason, rule } = end
   const endedAt = clock.now()
-  return { state, reason, endedAt, outputBytes: 0, streams: {}, survivors: [], answer: {} }
+  const by = rule === undefined ? {} : { rule }
+  return { state, reason, ...by, endedAt, outputBytes: 0, streams: {}, survivors: [], answer: {} }
 }
 
 /** A command's own directory. Its id was parsed as a UUID: it cannot lead elsewhere. */

@@ -20,6 +20,8 @@ export interface PolicyKeeper {
   current: () => LoadedPolicy
   /** Reads the file again; commands that run go on under what they were allowed by. */
   reload: () => Promise<void>
+  /** Calls back with the policy, and whenever it was read again. */
+  subscribe: (listener: (loaded: LoadedPolicy) => void) => void
   /** Null: it may run. */
   judge: (command: Command, operation: Operation) => Promise<PolicyRefusal | null>
   /**
@@ -51,16 +53,19 @@ export async function keepPolicy(parts: PolicyKeeperParts): Promise<PolicyKeeper
   const { path, ownPaths, log } = parts
   let loaded = await readPolicy(path, ownPaths)
   announce(loaded, parts)
+  const listeners: ((loaded: LoadedPolicy) => void)[] = []
+  /** A command is judged more than once. */
+  const observed = new WeakSet<Command>()
 
   const answer = (command: Command, question: Question): PolicyRefusal | null => {
     const { policy, source, problem } = loaded
     const { allowed, rule, why, isBuiltIn } = decide(policy, question)
     if (allowed) return null
     if (policy.mode === 'observe' && !isBuiltIn) {
-      log.warn(
-        { command: command.id, rule },
-        'the policy would refuse this command; it only observes',
-      )
+      if (observed.has(command)) return null
+      observed.add(command)
+      const message = 'the policy would refuse this command; it only observes'
+      log.warn({ command: command.id, rule }, message)
       parts.onObserved(command, rule)
       return null
     }
@@ -79,6 +84,11 @@ export async function keepPolicy(parts: PolicyKeeperParts): Promise<PolicyKeeper
     reload: async () => {
       loaded = await readPolicy(path, ownPaths)
       announce(loaded, parts)
+      for (const listener of listeners) listener(loaded)
+    },
+    subscribe: (listener) => {
+      listeners.push(listener)
+      listener(loaded)
     },
     judge: async (command, operation) => {
       if (!isGoverned(operation)) return null

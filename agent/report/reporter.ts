@@ -1,6 +1,7 @@
 import type { Report } from '../../protocol/messages/reports.ts'
 import { sealReport } from '../../protocol/sealing/seal-report.ts'
 import type { World } from '../../protocol/world.ts'
+import type { AuditTrail } from '../audit/audit-trail.ts'
 import type { ServerClock } from '../clock/server-clock.ts'
 import type { Enrolment } from '../enrol/enrolment.ts'
 import type { Facts } from '../facts.ts'
@@ -19,6 +20,7 @@ export interface ReporterParts {
   outbox: Pick<Outbox, 'post'>
   enrolment: () => Enrolment
   facts: () => Facts
+  audit: Pick<AuditTrail, 'head'>
   /** Larger than all that earlier starts of this agent have used. */
   firstSequence: number
   clock: ServerClock
@@ -33,7 +35,7 @@ const alertTtlSeconds = 86_400
 const codesLimit = 64
 
 export function createReporter(parts: ReporterParts): Reporter {
-  const { outbox, enrolment, facts, clock, world, log, closing } = parts
+  const { outbox, enrolment, facts, audit, clock, world, log, closing } = parts
   const raised = new Map<string, { atMs: number; silenced: number }>()
   let sequence = parts.firstSequence
 
@@ -52,7 +54,9 @@ export function createReporter(parts: ReporterParts): Reporter {
   }
   const postHeartbeat = async (everySeconds: number): Promise<void> => {
     const { agentVersion, bootId, uptimeSeconds, running, owed, clockOffsetMs } = facts()
-    const body = { agentVersion, bootId, uptimeSeconds, running, owed, clockOffsetMs }
+    const head = await audit.head().catch(() => undefined)
+    const chain = head ? { audit: head } : {}
+    const body = { agentVersion, bootId, uptimeSeconds, running, owed, clockOffsetMs, ...chain }
     const ttlSeconds = Math.max(60, Math.ceil(3 * everySeconds))
     await post({ kind: 'heartbeat', ...place(), ...body }, ttlSeconds, 'heartbeat')
   }

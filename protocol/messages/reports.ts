@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { Instant } from './wire-types.ts'
+import { Instant, Sha256 } from './wire-types.ts'
 
 /** A sign of life. `sequence` grows with every report of one agent, so that an old one replayed is seen. */
 export const Heartbeat = z.looseObject({
@@ -15,6 +15,8 @@ export const Heartbeat = z.looseObject({
   owed: z.int().min(0),
   /** Guest clock minus server clock, in milliseconds. */
   clockOffsetMs: z.number(),
+  /** The newest line of the guest's audit log: its number, and its SHA-256. */
+  audit: z.exactOptional(z.looseObject({ sequence: z.int().min(0), hash: Sha256 })),
 })
 export type Heartbeat = z.output<typeof Heartbeat>
 
