@@ -101,6 +101,8 @@ export function startReplyListener(
   async function run(): Promise<void> {
     let failures = 0
     let refusedToken: string | undefined
+    // A cloud without a WebSocket is one line in the log, not one a minute.
+    let lastProblem: string | undefined
     while (!stop.signal.aborted) {
       const beganAtMs = world.monotonicMs()
       try {
@@ -108,7 +110,10 @@ export function startReplyListener(
       } catch (error) {
         if (stop.signal.aborted) return
         refusedToken = error instanceof RefusedTokenError ? error.token : undefined
-        log.warn({ err: error }, 'replies are not announced; polling for them meanwhile')
+        const problem = String(error)
+        const level = problem === lastProblem ? 'debug' : 'warn'
+        lastProblem = problem
+        log[level]({ err: error }, 'replies are not announced; polling for them meanwhile')
       }
       // One that lasted was no failure; the cause of its end (a restart, most often) concerns everybody at once.
       failures = world.monotonicMs() - beganAtMs > backoffCapMs ? 1 : failures + 1
