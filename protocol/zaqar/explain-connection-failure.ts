@@ -37,6 +37,11 @@ export function explainConnectionFailure(action: string, thrown: unknown): unkno
   if (thrown instanceof errors.ClientDestroyedError || thrown instanceof errors.ClientClosedError) {
     return thrown
   }
+  // undici has no class of its own for it. The proxy's administrator can mend it, so it is an outage.
+  if (thrown.message.includes('Proxy Authentication Required')) {
+    const problem = 'the proxy wants a user and a password (407)'
+    return new QueueUnreachableError(action, 'other', problem, { cause: thrown })
+  }
   if (thrown instanceof errors.InvalidArgumentError) {
     return new BadRequestError(action, 'it cannot be written as HTTP', { cause: thrown })
   }
