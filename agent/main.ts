@@ -6,10 +6,16 @@ import { runCommandLine } from './cli/run.ts'
 import { statusCommandLine } from './cli/status.ts'
 import { exitCodeHelp, exitCodeOf, exitCodes } from './exit-code.ts'
 
+const examples = `
+Examples:
+  $ sahara-agent run --config /etc/sahara-agent/agent.yaml
+  $ sahara-agent status --json
+  $ sahara-agent run --help`
+
 const program = new Command('sahara-agent')
   .description('The guest agent: carries out signed commands that come over a Zaqar queue.')
   .version(agentVersion)
-  .addHelpText('after', exitCodeHelp)
+  .addHelpText('after', `${examples}\n${exitCodeHelp}`)
   .addCommand(runCommandLine())
   .addCommand(statusCommandLine())
 

@@ -188,8 +188,11 @@ async function readWelcome(
     const cluster = await importKey(door.commandKey)
     const welcome = await openWelcome(message, { cluster, agent: identity.sealingKey })
     if (welcome.cluster !== door.cluster) return
-    if (!nonces.includes(Buffer.from(welcome.nonce).toString('hex'))) return
+    const nonce = Buffer.from(welcome.nonce).toString('hex')
+    if (!nonces.includes(nonce)) return
     if (welcome.verdict === 'refused') {
+      // Earlier refusals still lie in the lobby; they say nothing about the newest hello.
+      if (nonce !== nonces.at(-1)) return
       const { code, message: why } = welcome.reason
       log.error({ reason: code }, `the controller refuses this agent: ${why}`)
     }

@@ -69,10 +69,9 @@ describe('an agent without an enrolment', () => {
     stage.startAgent()
     await waitFor('it is refused', () => stage.logged.some((line) => line.includes('refuses')))
     controller.answerWith(() => 'welcome')
-    await waitFor('it asks again', () => {
-      world.shift(10_000)
-      return controller.hellos.length > 1
-    })
+    const socket = join(stage.stateDirectory, 'agent.sock')
+    await waitFor('it rests', async () => (await askStatus(socket)).enrolment === 'resting')
+    world.shift(70_000)
     await heartbeats(stage)
   })
 })

@@ -54,6 +54,8 @@ const project = 'b2d1f0e3a4c5968778695a4b3c2d1e0f'
 const patienceMs = 30_000
 const queueName = (kind: string) => `sa-${kind}-${randomBytes(16).toString('hex')}`
 
+const welcomeAll = () => 'welcome' as const
+
 export async function startSmallController(
   queueUrl: string,
   agentUrl: string,
@@ -78,7 +80,7 @@ export async function startSmallController(
   const watchers = new Set<() => void>()
   const stop = new AbortController()
   let agentKey: Key | undefined
-  let answer: (hello: Hello) => 'welcome' | 'refuse' | 'ignore' = () => 'welcome'
+  let answer: (hello: Hello) => 'welcome' | 'refuse' | 'ignore' = welcomeAll
   let lifeSeconds = 86_400
 
   const share = async (
