@@ -5,10 +5,10 @@ import { chooseDoor, type Door, doorOfBootstrap, doorOfEnrolment } from './door.
 import type { Enrolment } from './enrolment.ts'
 import { readBootstrap } from './read-bootstrap.ts'
 
-/** How often a missing file is mentioned, in milliseconds. */
+/** How often the same lack is mentioned, in milliseconds. */
 const mentionMs = 60_000
 
-/** Makes the search for a door: reads the bootstrap file anew each time, and says once a minute that it is missing. */
+/** Makes the search for a door: reads the bootstrap file anew each time, and says what is wrong with it when that changes, and once a minute. */
 export function createDoorFinder(
   bootstrapPath: string,
   {
@@ -18,10 +18,11 @@ export function createDoorFinder(
     log,
   }: { known: () => Enrolment | undefined; clock: ServerClock; world: World; log: Log },
 ): (attempt: number) => Promise<Door | undefined> {
-  let mentionedMs = Number.NEGATIVE_INFINITY
+  let mentioned = { why: '', atMs: Number.NEGATIVE_INFINITY }
   const mention = (why: string) => {
-    if (world.monotonicMs() - mentionedMs < mentionMs) return
-    mentionedMs = world.monotonicMs()
+    const atMs = world.monotonicMs()
+    if (why === mentioned.why && atMs - mentioned.atMs < mentionMs) return
+    mentioned = { why, atMs }
     const message = `waiting for a usable bootstrap file at ${bootstrapPath}: ${why}`
     log.warn({ path: bootstrapPath, onConsole: true }, message)
   }
