@@ -81,6 +81,8 @@ export const Instance = z.object({
   agentVersion: z.string().nullable(),
   clockOffsetMs: z.number().nullable(),
   credentialsExpireAt: Instant.nullable(),
+  /** The newest line of its audit log that it has told of: number and SHA-256. */
+  auditHead: z.object({ sequence: z.int(), hash: z.string() }).nullable().default(null),
   openCommands: z.int(),
   /** The newest alerts first, at most 20: refused enrolments (a second key), and what the agent reported. */
   alerts: z.array(z.object({ at: Instant, code: z.string(), message: z.string() })),

@@ -39,6 +39,7 @@ export function showInstance(
     agentVersion: instance.agentVersion,
     clockOffsetMs: instance.clockOffsetMs,
     credentialsExpireAt: instance.credentialsExpireAt,
+    auditHead: instance.auditHead,
     openCommands: countOpenCommands(store, { instanceId: instance.id }),
     alerts: listAlerts(store, instance.id, shownAlerts),
   }

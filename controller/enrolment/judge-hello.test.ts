@@ -24,6 +24,7 @@ function anInstance(differences: Partial<Instance> = {}): Instance {
     agentVersion: null,
     clockOffsetMs: null,
     credentialsExpireAt: null,
+    auditHead: null,
     ...differences,
   }
 }

@@ -1,7 +1,15 @@
 import type { Report } from '../../protocol/messages/reports.ts'
 import type { Context } from '../context.ts'
 import { insertAlert } from '../store/alerts.ts'
-import { markSeen, noteHeartbeat, takeReportSequence } from '../store/instances.ts'
+import {
+  type AuditHead,
+  markSeen,
+  noteAuditHead,
+  noteHeartbeat,
+  readInstance,
+  takeReportSequence,
+} from '../store/instances.ts'
+import { judgeAuditHead } from './judge-audit-head.ts'
 
 /** Books a report that was proved to come from the instance; one that is not newer than those before is a replay. Call it inside `write`. */
 export function takeReport(context: Context, instanceId: string, report: Report): void {
@@ -13,7 +21,9 @@ export function takeReport(context: Context, instanceId: string, report: Report)
   markSeen(store, instanceId, world.now())
   switch (report.kind) {
     case 'heartbeat':
-      return noteHeartbeat(store, instanceId, report)
+      noteHeartbeat(store, instanceId, report)
+      if (report.audit) takeAuditHead(context, instanceId, report.audit, report.at)
+      return
     case 'alert':
       return insertAlert(
         store,
@@ -22,4 +32,13 @@ export function takeReport(context: Context, instanceId: string, report: Report)
         config.limits.alertsPerInstance,
       )
   }
+}
+
+/** Remembers how far an instance's audit log goes; one that was cut short or changed since is an alert. */
+function takeAuditHead(context: Context, instanceId: string, head: AuditHead, at: Date): void {
+  const { config, store } = context
+  const known = readInstance(store, instanceId)?.auditHead
+  const alert = known ? judgeAuditHead(known, head) : undefined
+  if (alert) insertAlert(store, instanceId, { at, ...alert }, config.limits.alertsPerInstance)
+  noteAuditHead(store, instanceId, { sequence: head.sequence, hash: head.hash })
 }

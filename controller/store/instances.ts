@@ -23,6 +23,14 @@ export interface Instance {
   agentVersion: string | null
   clockOffsetMs: number | null
   credentialsExpireAt: Date | null
+  /** The newest line of its audit log that it has told of. */
+  auditHead: AuditHead | null
+}
+
+/** A line of an instance's audit log: its number, and its SHA-256. */
+export interface AuditHead {
+  sequence: number
+  hash: string
 }
 
 const InstanceRow = z
@@ -42,6 +50,8 @@ const InstanceRow = z
     agent_version: z.string().nullable(),
     clock_offset_ms: z.number().nullable(),
     credentials_expire_at: Moment.nullable(),
+    audit_sequence: z.number().nullable(),
+    audit_hash: z.string().nullable(),
   })
   .transform(
     (row): Instance => ({
@@ -60,12 +70,16 @@ const InstanceRow = z
       agentVersion: row.agent_version,
       clockOffsetMs: row.clock_offset_ms,
       credentialsExpireAt: row.credentials_expire_at,
+      auditHead:
+        row.audit_sequence === null || row.audit_hash === null
+          ? null
+          : { sequence: row.audit_sequence, hash: row.audit_hash },
     }),
   )
 
 const columns = `id, cluster_id, name, created_at, command_queue, instance_uuid, enrolled_at,
   enrolment_allowed, signing_key_id, sealing_key, last_seen_at, report_sequence, agent_version,
-  clock_offset_ms, credentials_expire_at`
+  clock_offset_ms, credentials_expire_at, audit_sequence, audit_hash`
 
 /** By id, whatever its cluster. */
 export function readInstance({ database }: Store, id: string): Instance | undefined {
@@ -203,7 +217,8 @@ export function pinInstance(
   database.run(
     `UPDATE instances SET instance_uuid = :instanceUuid, signing_key_id = :signingKeyId,
        sealing_key = :sealingKey, sealed_report_key = :sealedReportKey, enrolled_at = :now,
-       last_seen_at = :now, enrolment_allowed = 0
+       last_seen_at = :now, enrolment_allowed = 0,
+       audit_sequence = NULL, audit_hash = NULL
      WHERE id = :id`,
     {
       id,
@@ -277,6 +292,18 @@ export function noteHeartbeat(
   database.run(
     `UPDATE instances SET agent_version = :agentVersion, clock_offset_ms = :clockOffsetMs WHERE id = :id`,
     { id, agentVersion, clockOffsetMs },
+  )
+}
+
+/** Call it inside `write`. */
+export function noteAuditHead(
+  { database }: Store,
+  id: string,
+  { sequence, hash }: AuditHead,
+): void {
+  database.run(
+    `UPDATE instances SET audit_sequence = :sequence, audit_hash = :hash WHERE id = :id`,
+    { id, sequence, hash },
   )
 }
 

@@ -149,6 +149,11 @@ const migrations: readonly string[] = [
     signed_until INTEGER NOT NULL
   ) STRICT, WITHOUT ROWID;
   `,
+  `
+  -- The newest line of the instance's audit log that a heartbeat has told of.
+  ALTER TABLE instances ADD COLUMN audit_sequence INTEGER;
+  ALTER TABLE instances ADD COLUMN audit_hash TEXT;
+  `,
 ]
 
 const Version = z.object({ user_version: z.int() })

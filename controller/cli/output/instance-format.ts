@@ -20,7 +20,7 @@ export function formatInstances(instances: readonly Instance[], now: Date): stri
 
 /** All that is known of one, and its alerts. */
 export function formatInstance(instance: Instance, now: Date): string {
-  const offset = instance.clockOffsetMs
+  const { auditHead, clockOffsetMs: offset } = instance
   const fields = formatFields({
     name: instance.name,
     id: instance.id,
@@ -32,6 +32,7 @@ export function formatInstance(instance: Instance, now: Date): string {
     agent: instance.agentVersion ?? '-',
     'clock offset': offset === null ? '-' : `${Math.round(offset)} ms`,
     'credentials until': formatMoment(instance.credentialsExpireAt, now),
+    'audit log': auditHead === null ? '-' : `line ${auditHead.sequence}, SHA-256 ${auditHead.hash}`,
     'open commands': instance.openCommands,
   })
   if (instance.alerts.length === 0) return fields
