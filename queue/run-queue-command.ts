@@ -1,6 +1,7 @@
 import { Command, CommanderError, Option } from 'commander'
 import packageJson from '../package.json' with { type: 'json' }
 import { SaharaAgentError } from '../protocol/errors.ts'
+import { GatewayFlags, serveGatewayUntilStopped } from './gateway/gateway-command.ts'
 import { type Process, ServeFlags, serveUntilStopped } from './serve-command.ts'
 
 const exitCodes = { ok: 0, failure: 1, usage: 2 } as const
@@ -24,7 +25,9 @@ export async function runQueueCommand(argv: readonly string[], process: Process)
 
 function buildProgram(process: Process): Command {
   const program = new Command('sahara-queue')
-    .description("The embedded queue service: Zaqar's v2 HTTP API over one SQLite file.")
+    .description(
+      "The embedded queue service (Zaqar's v2 HTTP API over one SQLite file), and a gateway to Zaqar.",
+    )
     .version(packageJson.version)
     .exitOverride()
     .configureOutput({
@@ -54,7 +57,37 @@ function buildProgram(process: Process): Command {
     )
     .addHelpText('after', serveHelp)
     .action((flags: unknown) => serveUntilStopped(ServeFlags.parse(flags), process))
+  addGatewayCommand(program, process)
   return program
+}
+
+function addGatewayCommand(program: Command, process: Process): void {
+  program
+    .command('gateway')
+    .description(
+      'hold agents’ claims in front of a Zaqar, which has no long-poll, until SIGTERM or SIGINT',
+    )
+    .requiredOption('--upstream <url>', 'the Zaqar behind, without /v2')
+    .option('--upstream-ca <file>', 'trust these certificates (PEM) for it, besides the system’s')
+    .option('--port <number>', 'the port for agents; 0 picks a free one', '8889')
+    .option('--host <address>', 'the address for agents', '127.0.0.1')
+    .option('--tls-cert <file>', 'serve agents HTTPS with this certificate chain (PEM)')
+    .option('--tls-key <file>', "the certificate's key (PEM)")
+    .option('--notify-port <number>', 'the port for notifications of the Zaqar', '8890')
+    .option(
+      '--notify-host <address>',
+      'the address for them; no guest should reach it',
+      '127.0.0.1',
+    )
+    .option('--look-again <seconds>', 'how late a lost notification is made good, at most', '60')
+    .option('--json', 'print events as JSON, one to a line')
+    .addOption(
+      new Option('--log-level <level>', 'what to log on stderr')
+        .choices(['debug', 'info', 'warn', 'error', 'silent'])
+        .default('warn'),
+    )
+    .addHelpText('after', gatewayHelp)
+    .action((flags: unknown) => serveGatewayUntilStopped(GatewayFlags.parse(flags), process))
 }
 
 const exitCodeHelp = `
@@ -65,6 +98,16 @@ Exit codes:
 
 Example:
   $ sahara-queue serve --database /var/lib/sahara-agent/queue.db
+`
+
+const gatewayHelp = `
+It has no key and keeps nothing. The controller makes Zaqar notify it: set queue.gateway.url and
+queue.gateway.notifyUrls in the controller's configuration.
+
+Examples:
+  $ sahara-queue gateway --upstream http://127.0.0.1:8888
+  $ sahara-queue gateway --upstream https://zaqar.example:8888 --host 0.0.0.0 \\
+      --tls-cert gateway.pem --tls-key gateway.key --notify-host 10.0.0.5
 `
 
 const serveHelp = `

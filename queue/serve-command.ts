@@ -33,10 +33,7 @@ export async function serveUntilStopped(flags: ServeFlags, process: Process): Pr
 
 function toOptions(flags: ServeFlags) {
   const { host, database, auth, tokenFile } = flags
-  const port = /^\d{1,5}$/.test(flags.port) ? Number(flags.port) : Number.NaN
-  if (!(port <= 65_535)) {
-    throw new ConfigInvalidError(`--port must be a number from 0 to 65535, not "${flags.port}"`)
-  }
+  const port = readPort('--port', flags.port)
   const tls = readTls(flags)
   return {
     host,
@@ -48,7 +45,15 @@ function toOptions(flags: ServeFlags) {
   }
 }
 
-function readTls({ tlsCert, tlsKey }: ServeFlags) {
+/** @throws {ConfigInvalidError} naming the flag. */
+export function readPort(flag: string, text: string): number {
+  const port = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN
+  if (port <= 65_535) return port
+  throw new ConfigInvalidError(`${flag} must be a number from 0 to 65535, not "${text}"`)
+}
+
+/** @throws {ConfigInvalidError} there is only one of the two. */
+export function readTls({ tlsCert, tlsKey }: Pick<ServeFlags, 'tlsCert' | 'tlsKey'>) {
   if (tlsCert === undefined && tlsKey === undefined) return undefined
   if (tlsCert !== undefined && tlsKey !== undefined) return { certFile: tlsCert, keyFile: tlsKey }
   throw new ConfigInvalidError('--tls-cert and --tls-key go together; give both or none')
@@ -61,7 +66,7 @@ function readyLine(url: string, asJson: boolean): string {
 }
 
 /** Resolves with the first signal to stop. A second one takes its default effect: it ends the process at once. */
-async function untilSignal(process: Process): Promise<string> {
+export async function untilSignal(process: Process): Promise<string> {
   const { promise, resolve } = Promise.withResolvers<string>()
   process.once('SIGTERM', resolve)
   process.once('SIGINT', resolve)

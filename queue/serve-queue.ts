@@ -1,7 +1,5 @@
-import { once } from 'node:events'
-import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { isIPv4 } from 'node:net'
-import { setImmediate as nextTurn } from 'node:timers/promises'
 import { z } from 'zod'
 import { ConfigInvalidError } from '../protocol/errors.ts'
 import type { World } from '../protocol/world.ts'
@@ -12,6 +10,7 @@ import type { ApiReply } from './http/api-reply.ts'
 import type { QueueApi } from './http/api-request.ts'
 import { listen } from './http/listen.ts'
 import { sendReply } from './http/send-reply.ts'
+import { stopServer } from './http/stop-server.ts'
 import { QueueServiceOptions } from './queue-options.ts'
 import { type QueueServiceLog, silentLog } from './queue-service-log.ts'
 import { requestBodies } from './resources/request-bodies.ts'
@@ -59,7 +58,8 @@ export async function openQueueService(
   const { server, url } = await listen(options, (request, response) => {
     void answer(api, gate, log, request, response)
   })
-  stack.defer(() => stopServer(server, waiting, options.stopSeconds, world))
+  const answerWaiting = () => waiting[Symbol.dispose]()
+  stack.defer(() => stopServer(server, answerWaiting, options.stopSeconds, world))
   const parts = stack.move()
   return {
     url,
@@ -115,28 +115,4 @@ async function answer(
   const reply = await answerRequest(api, gate, log, request, response)
   if (reply === undefined) response.destroy()
   else sendReply(request, response, reply, { world: api.world, isLast: api.waiting.isClosed })
-}
-
-/** Takes no more connections, answers those who wait, lets running requests finish for a while, then cuts them off. */
-async function stopServer(
-  server: Server,
-  waiting: WaitingRoom<ApiReply>,
-  stopSeconds: number,
-  world: World,
-): Promise<void> {
-  const closed = once(server, 'close')
-  server.close()
-  waiting[Symbol.dispose]()
-  // A reply that was under way just now leaves its connection open and idle.
-  await nextTurn()
-  await nextTurn()
-  server.closeIdleConnections()
-  const enough = new AbortController()
-  const cut = world.sleep(stopSeconds * 1000, enough.signal).then(
-    () => server.closeAllConnections(),
-    () => {},
-  )
-  await closed
-  enough.abort()
-  await cut
 }

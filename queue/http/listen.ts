@@ -3,7 +3,17 @@ import { createServer as createHttpServer, type RequestListener, type Server } f
 import { createServer as createHttpsServer } from 'node:https'
 import { ConfigInvalidError } from '../../protocol/errors.ts'
 import { CannotListenError, PortTakenError } from '../errors.ts'
-import type { QueueServiceOptions } from '../queue-options.ts'
+
+/** Where to listen, and how. */
+export interface ListenOptions {
+  host: string
+  /** 0 takes any free one. */
+  port: number
+  /** PEM files; without them plain HTTP. */
+  tls?: { certFile: string; keyFile: string }
+  /** Open connections; beyond it new ones are closed at once. */
+  limits: { maxConnections: number }
+}
 
 /** Agents come back to a connection after minutes: making one, with TLS, costs more than keeping it. */
 const keepAliveMs = 600_000
@@ -19,7 +29,7 @@ const requestMs = 60_000
  * @throws {ConfigInvalidError} the certificate or its key cannot be read.
  */
 export async function listen(
-  options: QueueServiceOptions,
+  options: ListenOptions,
   answer: RequestListener,
 ): Promise<{ server: Server; url: string }> {
   const server = createServer(options, answer)
@@ -34,7 +44,7 @@ export async function listen(
   return { server, url: `${options.tls === undefined ? 'http' : 'https'}://${host}:${port}` }
 }
 
-function createServer({ tls }: QueueServiceOptions, answer: RequestListener): Server {
+function createServer({ tls }: ListenOptions, answer: RequestListener): Server {
   if (tls === undefined) return createHttpServer(answer)
   try {
     const cert = readFileSync(tls.certFile)
@@ -49,7 +59,7 @@ function createServer({ tls }: QueueServiceOptions, answer: RequestListener): Se
   }
 }
 
-async function startListening(server: Server, { host, port }: QueueServiceOptions): Promise<void> {
+async function startListening(server: Server, { host, port }: ListenOptions): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   server.once('error', reject)
   server.listen({ host, port }, resolve)
