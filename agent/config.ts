@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { NetworkOptions } from '../protocol/network/network-options.ts'
 
 /** How the agent asks its command queue for work. */
 export const PollOptions = z.strictObject({
@@ -67,6 +68,7 @@ export const AgentConfig = z.strictObject({
   /** The tenant's word on what commands may do (docs/policy.md); without this file the preset `sahara` holds. */
   policyPath: z.string().min(1).default('/etc/sahara-agent/policy.yaml'),
   audit: AuditOptions.prefault({}),
+  network: NetworkOptions.prefault({}),
   poll: PollOptions.prefault({}),
   /** How many commands run at once; the commands of one lane never do. */
   lanes: z.strictObject({ concurrency: z.int().min(1).max(1024).default(16) }).prefault({}),

@@ -1,5 +1,5 @@
-import tls from 'node:tls'
-import { Agent } from 'undici'
+import { createDispatcher } from '../protocol/network/create-dispatcher.ts'
+import type { Network } from '../protocol/network/read-network.ts'
 import type { World } from '../protocol/world.ts'
 import { createZaqarClient, type ZaqarClient } from '../protocol/zaqar/zaqar-client.ts'
 import type { ServerClock } from './clock/server-clock.ts'
@@ -17,19 +17,20 @@ export type Connect = (address: Address) => ZaqarClient
  * Makes the one way in which this agent reaches a queue service. Connections stay warm: one is held by the long poll, so
  * that a reply never waits for it, nor makes a new handshake.
  */
-export function createConnect(clientId: string, clock: ServerClock, world: World): Connect {
+export function createConnect(
+  clientId: string,
+  { settings, certificateAuthorities }: Network,
+  clock: ServerClock,
+  world: World,
+): Connect {
   return ({ endpoint, certificateAuthority }) => {
-    const dispatcher = new Agent({
+    const dispatcher = createDispatcher(new URL(endpoint), {
+      settings,
+      certificateAuthorities: [
+        ...certificateAuthorities,
+        ...(certificateAuthority === undefined ? [] : [certificateAuthority]),
+      ],
       connections: 4,
-      pipelining: 1,
-      keepAliveTimeout: 60_000,
-      keepAliveMaxTimeout: 600_000,
-      connect: {
-        timeout: 10_000,
-        ...(certificateAuthority === undefined
-          ? {}
-          : { ca: [...tls.getCACertificates('default'), certificateAuthority] }),
-      },
     })
     const client = createZaqarClient(
       {

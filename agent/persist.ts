@@ -4,17 +4,20 @@ import { judgeFailure } from '../protocol/zaqar/judge-failure.ts'
 import { retry } from '../protocol/zaqar/retry.ts'
 import type { CredentialsKeeper } from './enrol/credentials-keeper.ts'
 import { describeError, type Log } from './log.ts'
+import type { Lookout } from './network/lookout.ts'
 
 /** What trying for ever needs. */
 export interface PersistParts {
   keeper: CredentialsKeeper
+  /** Ends a back-off when the network has come back. */
+  lookout: Lookout
   world: World
   log: Log
 }
 
 /**
- * Does something at the queue service until it succeeds: an outage is waited out with full jitter, 60 s at most; a refusal
- * asks for new credentials first. Even what looks hopeless is tried again: services and proxies get repaired, and an agent
+ * Does something at the queue service until it succeeds: an outage is waited out with full jitter, 60 s at most and anew
+ * when the network comes back; a refusal asks for new credentials first. Even what looks hopeless is tried again: services and proxies get repaired, and an agent
  * that gives up is a lost guest.
  *
  * @param what completes "cannot ..." in a log line.
@@ -23,12 +26,13 @@ export interface PersistParts {
 export async function persist<T>(
   what: string,
   attempt: () => Promise<T>,
-  { keeper, world, log }: PersistParts,
+  { keeper, lookout, world, log }: PersistParts,
   signal: AbortSignal,
 ): Promise<T> {
   let used: Credentials = keeper.credentials()
   let mayRenew = true
-  return await retry(
+  let hasFailed = false
+  const result = await retry(
     async () => {
       used = keeper.credentials()
       try {
@@ -45,11 +49,15 @@ export async function persist<T>(
     {
       signal,
       shouldRetry: () => !signal.aborted,
+      untilBack: lookout.untilBack,
       onRetry: ({ error, attempt: count, delayMs }) => {
         mayRenew = true
+        hasFailed = true
         log.warn({ attempt: count, delayMs, ...describeError(error) }, `cannot ${what} yet`)
       },
     },
     world,
   )
+  if (hasFailed) lookout.cameBack()
+  return result
 }

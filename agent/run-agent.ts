@@ -1,12 +1,15 @@
+import { readNetwork } from '../protocol/network/read-network.ts'
 import type { World } from '../protocol/world.ts'
 import { openAudit } from './audit/open-audit.ts'
 import { createBackground } from './background.ts'
 import { createServerClock } from './clock/server-clock.ts'
-import { type AgentConfig, defaultConfigPath } from './config.ts'
+import type { AgentConfig } from './config.ts'
 import { introduce } from './enrol/introduce.ts'
 import { openJournal } from './journal/journal.ts'
 import type { Operations } from './lanes/task.ts'
 import type { Log } from './log.ts'
+import { createLookout } from './network/lookout.ts'
+import { auditDirectory, ownPaths } from './own-paths.ts'
 import { keepPolicy } from './policy/policy-keeper.ts'
 import { readBootId } from './read-boot-id.ts'
 import { serve, type Tampering } from './serve.ts'
@@ -18,6 +21,8 @@ import { createStatusBoard } from './status/status-board.ts'
 export interface Outside {
   world: World
   log: Log
+  /** The environment, which may name proxies. */
+  env?: Readonly<Record<string, string | undefined>>
   /** What runs commands. It is disposed of when the agent ends; commands run on without it. */
   createOperations: (
     options: { stateDirectory: string; spoolLimitBytes: number },
@@ -40,18 +45,19 @@ export interface Outside {
 export async function runAgent(config: AgentConfig, outside: Outside): Promise<void> {
   const { world, log, stop, hurry } = outside
   const { stateDirectory, limits, spool } = config
+  const network = await readNetwork(config.network, outside.env ?? {})
   const paths = await prepareStateDirectory(stateDirectory)
   const bootId = await readBootId(config.bootIdPath)
   await using journal = openJournal(paths.journal, { bootId, limitBytes: limits.journalBytes })
   const tampering: Tampering = {
     onTampered: (what) => log.error({ what }, 'somebody else has touched the audit log'),
   }
-  const auditDirectory = config.audit.directory ?? paths.audit
-  await using audit = openAudit({ ...config.audit, directory: auditDirectory, tampering }, world)
+  const directory = auditDirectory(config)
+  await using audit = openAudit({ ...config.audit, directory, tampering }, world)
   audit.trail.started(bootId)
   const policy = await keepPolicy({
     path: config.policyPath,
-    ownPaths: ownPaths(config, auditDirectory),
+    ownPaths: ownPaths(config),
     log,
     onRead: audit.trail.policyRead,
     onObserved: audit.trail.observed,
@@ -66,7 +72,8 @@ export async function runAgent(config: AgentConfig, outside: Outside): Promise<v
   const onState = (state: string) => {
     board.enrolment = state
   }
-  const startingParts = { journal, clock, world, log, onState }
+  const lookout = createLookout(world)
+  const startingParts = { journal, network, lookout, clock, world, log, onState }
   const introduction = await introduce(config, paths, startingParts, stop).catch(
     (error: unknown) => {
       if (!stop.aborted) throw error
@@ -92,10 +99,4 @@ export async function runAgent(config: AgentConfig, outside: Outside): Promise<v
     closing: closing.signal,
   })
   if (closing.signal.aborted && !hurry.aborted) throw closing.signal.reason
-}
-
-/** What no command may read or write through the agent, whatever the policy says. */
-function ownPaths(config: AgentConfig, auditDirectory: string): string[] {
-  const { policyPath, bootstrapPath, stateDirectory } = config
-  return [policyPath, bootstrapPath, defaultConfigPath, stateDirectory, auditDirectory]
 }

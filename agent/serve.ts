@@ -65,7 +65,7 @@ export async function serve(parts: ServeParts): Promise<void> {
   const { world, log, policy, stop } = parts
   const keeper = keepCredentials(introduction.enrolment, introduction.parts, closing)
   await using queue = createQueueAccess(keeper, introduction.parts.connect)
-  const persistence = { keeper, world, log }
+  const persistence = { keeper, lookout: introduction.parts.lookout, world, log }
   const outbox = createOutbox(queue, persistence, closing)
   const desk: Desk = new Map()
   const facts = () =>
@@ -115,7 +115,7 @@ export async function serve(parts: ServeParts): Promise<void> {
   }
   try {
     await claimLoop(
-      claimLoopParts(parts, { ...carryOutParts, keys, reporter, queue, keeper }),
+      claimLoopParts(parts, { ...carryOutParts, ...persistence, keys, reporter, queue }),
       stopClaiming,
     )
   } catch (error) {
@@ -128,7 +128,7 @@ export async function serve(parts: ServeParts): Promise<void> {
 function claimLoopParts(
   { config, background, board }: ServeParts,
   carryOutParts: CarryOutParts &
-    Pick<ClaimLoopParts, 'keys' | 'queue' | 'keeper'> & { reporter: Reporter },
+    Pick<ClaimLoopParts, 'keys' | 'queue' | 'keeper' | 'lookout'> & { reporter: Reporter },
 ): ClaimLoopParts {
   const { keeper, queue, closing } = carryOutParts
   return {

@@ -39,7 +39,15 @@ async function run({ config: path, bootstrap, stateDirectory }: RunOptions): Pro
   process.on('SIGHUP', () => reload.dispatchEvent(new Event('reload')))
   const onReload = (read: () => void) => reload.addEventListener('reload', read)
   const log = createLog(config.logLevel)
-  await runAgent(config, { world: realWorld(), log, createOperations, stop, hurry, onReload })
+  await runAgent(config, {
+    world: realWorld(),
+    env: process.env,
+    log,
+    createOperations,
+    stop,
+    hurry,
+    onReload,
+  })
   // Keep-alive connections and the runner's socket may hold the process; all that matters is done.
   process.exit(exitCodes.ok)
 }

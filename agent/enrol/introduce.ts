@@ -1,11 +1,13 @@
 import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { type Network } from '../../protocol/network/read-network.ts'
 import type { World } from '../../protocol/world.ts'
 import type { ServerClock } from '../clock/server-clock.ts'
 import type { AgentConfig } from '../config.ts'
 import { createConnect } from '../connect.ts'
 import type { Journal } from '../journal/journal.ts'
 import type { Log } from '../log.ts'
+import type { Lookout } from '../network/lookout.ts'
 import type { StatePaths } from '../state-directory.ts'
 import { type EnrolParts, enrol, readEnrolment } from './enrol.ts'
 import type { Enrolment } from './enrolment.ts'
@@ -29,6 +31,8 @@ export async function introduce(
   paths: StatePaths,
   outside: {
     journal: Journal
+    network: Network
+    lookout: Lookout
     clock: ServerClock
     world: World
     log: Log
@@ -36,14 +40,15 @@ export async function introduce(
   },
   stop: AbortSignal,
 ): Promise<Introduction> {
-  const { clock, world, log, onState, journal } = outside
+  const { clock, network, lookout, world, log, onState, journal } = outside
   const readings = await readInstanceUuids(config.instanceUuid)
   const { identity, isNew } = await openIdentity(paths.identity, readings)
   const parts: EnrolParts = {
     identity,
-    connect: createConnect(identity.clientId, clock, world),
+    connect: createConnect(identity.clientId, network, clock, world),
     bootstrapPath: config.bootstrapPath,
     credentialsPath: paths.credentials,
+    lookout,
     clock,
     world,
     log,

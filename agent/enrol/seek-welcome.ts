@@ -9,6 +9,7 @@ import { agentVersion } from '../agent-version.ts'
 import type { ServerClock } from '../clock/server-clock.ts'
 import { type Connect, queueNamed } from '../connect.ts'
 import { describeError, type Log } from '../log.ts'
+import type { Lookout } from '../network/lookout.ts'
 import type { Door } from './door.ts'
 import {
   advanceEnrolment,
@@ -22,6 +23,8 @@ import type { Identity } from './identity.ts'
 export interface SeekParts {
   identity: Identity
   connect: Connect
+  /** Ends a rest when the network has come back. */
+  lookout: Lookout
   clock: ServerClock
   world: World
   log: Log
@@ -85,8 +88,22 @@ async function actOn(
         return welcome ? { kind: 'answered', welcome } : { kind: 'silence' }
       })
     case 'resting':
-      await parts.world.sleep(state.delayMs, signal)
+      await rest(state.delayMs, parts, signal)
       return { kind: 'rested' }
+  }
+}
+
+async function rest(
+  delayMs: number,
+  { world, lookout }: SeekParts,
+  signal: AbortSignal,
+): Promise<void> {
+  const either = new AbortController()
+  const over = AbortSignal.any([signal, either.signal])
+  try {
+    await Promise.race([world.sleep(delayMs, over), lookout.untilBack(over)])
+  } finally {
+    either.abort()
   }
 }
 

@@ -117,3 +117,51 @@ describe('a call that is retried', () => {
     expect(world.sleeperCount()).toBe(0)
   })
 })
+
+describe('a delay that may end early', () => {
+  test('does when things look better, and the back-off begins anew', async () => {
+    const world = fakeWorld()
+    const delays: number[] = []
+    let isBack = Promise.withResolvers<void>()
+    let attempts = 0
+    const result = retry(
+      async () => {
+        attempts += 1
+        if (attempts < 14) throw outage()
+        return 'done'
+      },
+      { untilBack: async () => isBack.promise, onRetry: ({ delayMs }) => delays.push(delayMs) },
+      { ...world, random: () => 0.5 },
+    )
+    await world.advance(120_000)
+    expect(attempts).toBeLessThan(14)
+    const before = attempts
+    isBack.resolve()
+    isBack = Promise.withResolvers()
+    await expect.poll(() => attempts).toBe(before + 1)
+    expect(delays.at(-2)).toBe(30_000)
+    expect(delays.at(-1)).toBe(250)
+    await world.advance(600_000)
+    expect(await result).toBe('done')
+    expect(world.sleeperCount()).toBe(0)
+  })
+
+  test('lasts as long as the server has asked', async () => {
+    const world = fakeWorld()
+    let attempts = 0
+    const result = retry(
+      async () => {
+        attempts += 1
+        if (attempts === 1) throw new QueueUnavailableError('ping', 'x', { retryAfterMs: 20_000 })
+        return 'done'
+      },
+      { untilBack: async () => undefined },
+      { ...world, random: () => 0 },
+    )
+    await world.untilSleeping()
+    await world.advance(19_999)
+    expect(attempts).toBe(1)
+    await world.advance(1)
+    expect(await result).toBe('done')
+  })
+})

@@ -17,6 +17,11 @@ export interface RetryOptions {
   signal?: AbortSignal | undefined
   /** Which errors are worth another attempt. Default: the outages (`isRetryable`). */
   shouldRetry?: (error: Error) => boolean
+  /**
+   * Ends a delay early, and begins the back-off anew: resolves when things look better. Called for each delay, with a signal
+   * that ends with it. A delay that the server asked for is kept.
+   */
+  untilBack?: ((signal: AbortSignal) => Promise<void>) | undefined
   /** Called before each delay, for logs. */
   onRetry?: (failure: { error: Error; attempt: number; delayMs: number }) => void
 }
@@ -32,6 +37,8 @@ export async function retry<T>(
   world: Pick<World, 'sleep' | 'random'>,
 ): Promise<T> {
   const { retries = Number.POSITIVE_INFINITY, signal, shouldRetry = isRetryable } = options
+  /** Attempts before the network came back do not count for the delay. */
+  let forgiven = 0
   return await pRetry(attempt, {
     retries,
     signal,
@@ -39,12 +46,45 @@ export async function retry<T>(
     minTimeout: 0,
     shouldRetry: async ({ error, attemptNumber }) => {
       if (!shouldRetry(error)) return false
-      const delayMs = retryDelayMs(error, attemptNumber, options, world.random)
+      const delayMs = retryDelayMs(error, attemptNumber - forgiven, options, world.random)
       options.onRetry?.({ error, attempt: attemptNumber, delayMs })
-      await sleepUnlessAborted(delayMs, signal, world)
+      const mayEndEarly = askedDelayMs(error) === 0
+      const isBack = await pause(
+        delayMs,
+        mayEndEarly ? options.untilBack : undefined,
+        signal,
+        world,
+      )
+      if (isBack) forgiven = attemptNumber
       return true
     },
   })
+}
+
+/** Waits; true when it ended early. Rejects with the signal's reason. */
+async function pause(
+  delayMs: number,
+  untilBack: RetryOptions['untilBack'],
+  signal: AbortSignal | undefined,
+  world: Pick<World, 'sleep'>,
+): Promise<boolean> {
+  if (!untilBack) {
+    await sleepUnlessAborted(delayMs, signal, world)
+    return false
+  }
+  const either = new AbortController()
+  const end = () => either.abort(signal?.reason)
+  signal?.addEventListener('abort', end, { once: true })
+  if (signal?.aborted) end()
+  try {
+    return await Promise.race([
+      sleepUnlessAborted(delayMs, either.signal, world).then(() => false),
+      untilBack(either.signal).then(() => true),
+    ])
+  } finally {
+    signal?.removeEventListener('abort', end)
+    either.abort()
+  }
 }
 
 /** Timers reject with an error of their own when they are aborted; callers are promised the signal's reason. */
@@ -69,9 +109,14 @@ function retryDelayMs(
   random: () => number,
 ): number {
   const { baseMs = 500, capMs = 60_000, retryAfterCapMs = 300_000 } = options
+  const askedMs = Math.min(askedDelayMs(error), retryAfterCapMs)
+  return askedMs + backoffDelayMs(attempt, random, { baseMs, capMs })
+}
+
+/** What a server has asked for by `Retry-After`; 0 for nothing. */
+function askedDelayMs(error: Error): number {
   const asksForDelay = error instanceof QueueUnavailableError || error instanceof RateLimitedError
-  const askedMs = asksForDelay ? (error.retryAfterMs ?? 0) : 0
-  return Math.min(askedMs, retryAfterCapMs) + backoffDelayMs(attempt, random, { baseMs, capMs })
+  return asksForDelay ? (error.retryAfterMs ?? 0) : 0
 }
 
 /**
