@@ -24,9 +24,14 @@ export function zaqarConfiguration(settings: ZaqarSettings): Configuration {
       message_store: 'redis',
       management_store: 'redis',
     },
+    // Zaqar gives Redis a tenth of a second by default, and answers 503 after it: too short for a busy test machine.
     // Two databases: in one, the keys of queues, claims and messages could be taken for each other.
-    'drivers:message_store:redis': { uri: `redis://127.0.0.1:${ports.redis}?dbid=0` },
-    'drivers:management_store:redis': { uri: `redis://127.0.0.1:${ports.redis}?dbid=1` },
+    'drivers:message_store:redis': {
+      uri: `redis://127.0.0.1:${ports.redis}?dbid=0&socket_timeout=5`,
+    },
+    'drivers:management_store:redis': {
+      uri: `redis://127.0.0.1:${ports.redis}?dbid=1&socket_timeout=5`,
+    },
     'drivers:transport:wsgi': { bind: '127.0.0.1', port: ports.wsgi },
     'drivers:transport:websocket': {
       bind: '127.0.0.1',
