@@ -12,8 +12,8 @@ interface KnownQueue {
 
 /** Before and after a renewal an instance has two signed URLs for one queue. */
 const urlsLimit = 4
-const fullCredit = 8
-const creditEveryMs = 5000
+const fullCredit = 4
+const creditEveryMs = 10_000
 /** Zaqar counts whole seconds; a claim's end is sure so much later. */
 const roundingMs = 1500
 
