@@ -36,12 +36,12 @@ describe.skipIf(missing.length > 0)(`the driver, a controller and agents${reason
     })
   }
 
-  test('do what the SSH driver does, and what it cannot', { timeout: 300_000 }, async () => {
+  test('do what the SSH driver does, and what it cannot', { timeout: 600_000 }, async () => {
     await run('test_against_agent')
   })
 
   test('take a cluster from nothing to Active, scale it, and delete it', {
-    timeout: 300_000,
+    timeout: 600_000,
   }, async () => {
     await run('test_provisioning')
   })

@@ -82,7 +82,8 @@ class Chambers:
              str(self._port), self.shared + '/queue.sock'],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             env=dict(os.environ, RELAY_DIES_WITH_STDIN='1'))
-        self._relay.stdout.readline()
+        if not self._relay.stdout.readline():
+            raise RuntimeError('the relay to %s did not start' % queue_url)
 
     def boot(self, name, uuid, user_data, own_network=True, more=''):
         """Starts one; its agent then enrols by itself."""
