@@ -2,6 +2,8 @@
 import { Command } from 'commander'
 import { SaharaAgentError } from '../protocol/errors.ts'
 import { agentVersion } from './agent-version.ts'
+import { auditCommandLine } from './cli/audit.ts'
+import { policyCommandLine } from './cli/policy.ts'
 import { runCommandLine } from './cli/run.ts'
 import { statusCommandLine } from './cli/status.ts'
 import { exitCodeHelp, exitCodeOf, exitCodes } from './exit-code.ts'
@@ -18,8 +20,11 @@ const program = new Command('sahara-agent')
   .addHelpText('after', `${examples}\n${exitCodeHelp}`)
   .addCommand(runCommandLine())
   .addCommand(statusCommandLine())
+  .addCommand(policyCommandLine())
+  .addCommand(auditCommandLine())
 
-for (const command of [program, ...program.commands]) {
+const nested = program.commands.flatMap(({ commands }) => commands)
+for (const command of [program, ...program.commands, ...nested]) {
   command.exitOverride(({ exitCode }) =>
     process.exit(exitCode === 0 ? exitCodes.ok : exitCodes.misused),
   )

@@ -1,0 +1,136 @@
+import { Command, InvalidArgumentError, Option } from 'commander'
+import { Sha256 } from '../../protocol/messages/wire-types.ts'
+import { type AuditHead, type AuditLine, parseLine } from '../audit/audit-line.ts'
+import { readAudit } from '../audit/read-audit.ts'
+import { type Verification, verifyAudit } from '../audit/verify-audit.ts'
+import { AuditBrokenError } from '../errors.ts'
+import { auditDirectory } from '../own-paths.ts'
+import { readAgentConfig } from '../read-config.ts'
+
+interface AuditPlace {
+  config?: string
+  stateDirectory?: string
+  directory?: string
+}
+
+const examples = `
+Examples:
+  $ sahara-agent audit show --since 2026-11-01
+  $ sahara-agent audit show --command 0199d0a2-6f3e-7c41-9a51-0c2f6b1de001
+  $ sahara-agent audit verify
+  $ sahara-agent audit verify --head 1234:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+  $ sahara-agent audit export > audit.jsonl
+
+The head that the controller has seen last stands in: sahara-controller instance show CLUSTER/INSTANCE`
+
+/** `sahara-agent audit`: what the agent was asked and did, for the tenant. */
+export function auditCommandLine(): Command {
+  const audit = new Command('audit')
+    .description('show, verify and export the log of what the agent was asked and did')
+    .addHelpText('after', examples)
+  withPlace(audit.command('show'))
+    .description('show lines, the oldest first')
+    .addOption(new Option('--since <time>', 'not what was before').argParser(parseMoment))
+    .option('--command <id>', 'only what is about this command')
+    .option('--json', 'the lines as they are')
+    .action(show)
+  withPlace(audit.command('verify'))
+    .description('check that no line was changed, left out or cut off; exits with 1 if so')
+    .addOption(
+      new Option('--head <sequence:hash>', 'a line that was seen before').argParser(parseHead),
+    )
+    .option('--json', 'one JSON document on standard output')
+    .action(verify)
+  withPlace(audit.command('export'))
+    .description('print all lines as they are, so that they can be kept elsewhere')
+    .action(exportAll)
+  return audit
+}
+
+function withPlace(command: Command): Command {
+  return command
+    .option('--config <file>', 'the agent’s configuration')
+    .option('--state-directory <directory>', 'its state directory; overrides stateDirectory')
+    .option('--directory <directory>', 'where the log lies; overrides all of these')
+}
+
+async function findDirectory({ config, stateDirectory, directory }: AuditPlace): Promise<string> {
+  if (directory !== undefined) return directory
+  return auditDirectory(await readAgentConfig(config, { stateDirectory }))
+}
+
+async function show(
+  options: AuditPlace & { since?: Date; command?: string; json?: true },
+): Promise<void> {
+  const { since, command, json } = options
+  for await (const { text } of readAudit(await findDirectory(options))) {
+    const line = parseLine(text)
+    if (!line) {
+      if (!command) process.stdout.write(json ? `${text}\n` : '(no line of the log)\n')
+      continue
+    }
+    if ((since && line.at < since) || (command !== undefined && line.command !== command)) continue
+    process.stdout.write(json ? `${text}\n` : `${describeLine(line)}\n`)
+  }
+}
+
+/** A line for people. JSON keeps control characters out of the terminal. */
+function describeLine({ seq, at, event, command, ...rest }: AuditLine): string {
+  const fields = Object.entries(rest)
+    .filter(([name, value]) => name !== 'previous' && value !== null)
+    .map(([name, value]) => `${name}=${JSON.stringify(value)}`)
+  return [
+    at.toISOString(),
+    String(seq).padStart(6),
+    event.padEnd(8),
+    command ?? '-',
+    ...fields,
+  ].join(' ')
+}
+
+async function verify(options: AuditPlace & { head?: AuditHead; json?: true }): Promise<void> {
+  const directory = await findDirectory(options)
+  const found = await verifyAudit(readAudit(directory), options.head)
+  if (options.json) process.stdout.write(`${JSON.stringify(found, null, 2)}\n`)
+  else if (!found.fault) process.stdout.write(describeVerification(found, directory))
+  if (!found.fault) return
+  const { file, lineNumber, why } = found.fault
+  throw new AuditBrokenError(`${file}, line ${lineNumber}: ${why}; the lines before it hold`)
+}
+
+function describeVerification(found: Verification, directory: string): string {
+  const { lines, firstSequence, head, hasTornEnd, notable } = found
+  const notes = [
+    ...Object.entries(notable).map(([event, count]) => `${count} lines say "${event}"`),
+    ...(hasTornEnd
+      ? ['the last line is not whole yet: an agent is writing it, or a crash has cut it']
+      : []),
+  ]
+  const from = firstSequence === null ? '' : ` (from line ${firstSequence} on)`
+  return [
+    `${directory}: ${lines} lines${from}, and the chain holds`,
+    `head: ${head.sequence}:${head.hash}`,
+    ...notes.map((note) => `note: ${note}`),
+    '',
+  ].join('\n')
+}
+
+async function exportAll(options: AuditPlace): Promise<void> {
+  for await (const { text, isWhole } of readAudit(await findDirectory(options))) {
+    if (isWhole) process.stdout.write(`${text}\n`)
+  }
+}
+
+function parseMoment(text: string): Date {
+  const moment = new Date(text)
+  if (!Number.isNaN(moment.getTime())) return moment
+  throw new InvalidArgumentError('Write a time such as 2026-11-01 or 2026-11-01T12:00:00Z.')
+}
+
+function parseHead(text: string): AuditHead {
+  const [sequence = '', hash = ''] = text.split(':')
+  if (/^\d{1,15}$/.test(sequence) && Sha256.safeParse(hash).success) {
+    return { sequence: Number(sequence), hash }
+  }
+  throw new InvalidArgumentError('Write a line’s number and its SHA-256, with a colon between.')
+}
