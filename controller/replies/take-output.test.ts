@@ -183,6 +183,21 @@ describe('output', () => {
     expect(readCommand(context.store, id)).toMatchObject({ outputComplete: true })
   })
 
+  test('is complete without digests when its result has none: what ran the command died', async () => {
+    const id = await newCommand()
+    await take(id, 0, 'stdout', Buffer.from('abc'))
+    await context.store.write(() => {
+      const endedAt = context.world.now()
+      const ending = { outputBytes: 3, streams: {}, survivors: [], answer: {} }
+      takeReply(context, id, {
+        kind: 'result',
+        result: { state: 'interrupted', endedAt, ...ending },
+      })
+      settleSmallOutput(context, id)
+    })
+    expect(readCommand(context.store, id)).toMatchObject({ outputComplete: true })
+  })
+
   test('past its bound is dropped, and so is too much behind a hole', async () => {
     const id = await newCommand()
     await take(id, 0, 'stdout', Buffer.alloc(900))
