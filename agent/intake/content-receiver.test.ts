@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { ByteRanges } from './byte-ranges.ts'
 import { prepareContent, receiveContent } from './content-receiver.ts'
@@ -33,6 +34,37 @@ describe('content that comes in chunks', () => {
     await receiver.whole
     expect(await readFile(receiver.path)).toEqual(text)
     expect(await receiver.hasRightDigest()).toBe(true)
+  })
+
+  test('is whole exactly when every byte has come, however it is cut, doubled, shuffled and taken up again', async () => {
+    const piece = fc.tuple(fc.nat(text.length), fc.nat(text.length + 3)).map(([start, size]) => ({
+      offset: start,
+      bytes: Buffer.concat([text, Buffer.alloc(9)]).subarray(start, start + size),
+    }))
+    /** Each step is one `store`, by a receiver that may be a new one. */
+    const steps = fc.array(fc.record({ pieces: fc.array(piece), isRestarted: fc.boolean() }))
+    await fc.assert(
+      fc.asyncProperty(steps, async (all) => {
+        await rm(join(directory, 'content'), { force: true })
+        noted = []
+        let receiver = receive()
+        const came = new Set<number>()
+        for (const { pieces, isRestarted } of all) {
+          if (isRestarted) receiver = receive(noted)
+          await receiver.store(pieces)
+          const fitting = pieces.filter(({ offset, bytes }) => offset + bytes.length <= text.length)
+          for (const { offset, bytes } of fitting) {
+            for (let at = offset; at < offset + bytes.length; at += 1) came.add(at)
+          }
+        }
+        const hole = [...text.keys()].find((at) => !came.has(at)) ?? text.length
+        expect(receiver.contiguousBytes()).toBe(hole)
+        if (hole < text.length) return
+        await receiver.store([])
+        await receiver.whole
+        expect(await receiver.hasRightDigest()).toBe(true)
+      }),
+    )
   })
 
   test('goes on after a restart with what is on disk', async () => {
