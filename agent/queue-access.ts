@@ -1,17 +1,23 @@
 import type { Credentials } from '../protocol/messages/credentials.ts'
+import type { World } from '../protocol/world.ts'
 import type { ClaimResult } from '../protocol/zaqar/claims.ts'
 import type { NewMessage } from '../protocol/zaqar/split-into-posts.ts'
 import type { ClaimRef } from '../protocol/zaqar/transport.ts'
 import type { ZaqarClient } from '../protocol/zaqar/zaqar-client.ts'
 import { type Connect, queueNamed } from './connect.ts'
 import type { CredentialsKeeper } from './enrol/credentials-keeper.ts'
+import { createGatewayPath } from './gateway-path.ts'
+import type { Log } from './log.ts'
+
+/** What a claim brought, and which way it went. `nobody` was asked when the gateway has just failed. */
+export type ClaimOutcome = ClaimResult & { via: 'queue' | 'gateway' | 'nobody' }
 
 /** What an enrolled agent can do at its queues, and nothing more. Errors: those of the Zaqar client. */
 export interface QueueAccess extends AsyncDisposable {
   claim: (
     options: { limit: number; ttlSeconds: number; waitSeconds: number },
     signal: AbortSignal,
-  ) => Promise<ClaimResult>
+  ) => Promise<ClaimOutcome>
   /** Hands claimed messages back at once. */
   release: (claim: ClaimRef, signal: AbortSignal) => Promise<void>
   /** Deletes messages of the command queue; those that are gone are no error. */
@@ -20,23 +26,46 @@ export interface QueueAccess extends AsyncDisposable {
   post: (messages: readonly NewMessage[], signal: AbortSignal) => Promise<void>
 }
 
-/** Goes to the queues with the credentials that are in use at that moment; a new endpoint gets new connections. */
-export function createQueueAccess(keeper: CredentialsKeeper, connect: Connect): QueueAccess {
+/**
+ * Goes to the queues with the credentials that are in use at that moment; a new endpoint gets new connections. Claims go
+ * through the gateway where there is one that answers; all else goes to the queue service itself.
+ */
+export function createQueueAccess(
+  keeper: CredentialsKeeper,
+  { connect, world, log }: { connect: Connect; world: World; log: Log },
+): QueueAccess {
   let open: { endpoint: string; client: ZaqarClient } | undefined
+  const connectTo = (endpoint: string) => {
+    const { certificateAuthority } = keeper.enrolment()
+    return connect({ endpoint, certificateAuthority })
+  }
   const clientFor = ({ endpoint }: Credentials): ZaqarClient => {
     if (open?.endpoint === endpoint) return open.client
-    const { certificateAuthority } = keeper.enrolment()
     const old = open
-    open = { endpoint, client: connect({ endpoint, certificateAuthority }) }
+    open = { endpoint, client: connectTo(endpoint) }
     old?.client.close().catch(() => undefined)
     return open.client
   }
+  const gateway = createGatewayPath({ connect: connectTo, world, log })
   return {
     claim: async (options, signal) => {
       const credentials = keeper.credentials()
       const auth = { kind: 'signed', url: credentials.claim } as const
       const queue = queueNamed(credentials.claim)
-      return await clientFor(credentials).claimMessages(queue, { ...options, auth, signal })
+      const call = { ...options, auth, signal }
+      const through = gateway.clientFor(credentials)
+      if (through === undefined) {
+        return { ...(await clientFor(credentials).claimMessages(queue, call)), via: 'queue' }
+      }
+      try {
+        const found = await through.claimMessages(queue, call)
+        gateway.noteSuccess()
+        return { ...found, via: 'gateway' }
+      } catch (error) {
+        signal.throwIfAborted()
+        gateway.noteFailure(error)
+        return nobodyAsked
+      }
     },
     release: async (claim, signal) => {
       const credentials = keeper.credentials()
@@ -61,7 +90,16 @@ export function createQueueAccess(keeper: CredentialsKeeper, connect: Connect): 
       })
     },
     [Symbol.asyncDispose]: async () => {
+      await gateway[Symbol.asyncDispose]()
       await open?.client.close()
     },
   }
+}
+
+const nobodyAsked: ClaimOutcome = {
+  claimId: undefined,
+  messages: [],
+  waited: false,
+  serverTime: undefined,
+  via: 'nobody',
 }

@@ -64,7 +64,7 @@ export async function serve(parts: ServeParts): Promise<void> {
   const { background, board, bootId, clock, closing, config, introduction, journal } = parts
   const { world, log, policy, stop } = parts
   const keeper = keepCredentials(introduction.enrolment, introduction.parts, closing)
-  await using queue = createQueueAccess(keeper, introduction.parts.connect)
+  await using queue = createQueueAccess(keeper, introduction.parts)
   const persistence = { keeper, lookout: introduction.parts.lookout, world, log }
   const outbox = createOutbox(queue, persistence, closing)
   const desk: Desk = new Map()

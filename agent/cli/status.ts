@@ -53,7 +53,8 @@ export function describeStatus(status: Status): string {
     ['cluster', status.cluster ?? '-'],
     ['queue service', status.endpoint ?? '-'],
     ['last answer', describeMoment(status.lastAnswerAt)],
-    ['long poll', status.longPoll === null ? '-' : status.longPoll ? 'yes' : 'no'],
+    ['gateway', describeGateway(status)],
+    ['polling', describePolling(status)],
     ['credentials until', describeMoment(status.credentialsExpireAt)],
     ['clock offset', `${status.clockOffsetMs} ms`],
     ['running', running.length === 0 ? 'nothing' : running.join(', ')],
@@ -62,6 +63,20 @@ export function describeStatus(status: Status): string {
     ['dropped', drops.length === 0 ? 'nothing' : drops.join(', ')],
   ] as const
   return rows.map(([name, value]) => `${`${name}:`.padEnd(20)}${value}\n`).join('')
+}
+
+function describeGateway({ gateway, claimsVia }: Status): string {
+  if (gateway === null) return 'none'
+  const isUsed = claimsVia === 'gateway' || claimsVia === null
+  return isUsed ? gateway : `${gateway} (does not answer; going around it)`
+}
+
+function describePolling({ longPoll, pollPauseMs }: Status): string {
+  if (pollPauseMs === null) return '-'
+  const pause = pollPauseMs === 0 ? 'at once' : `after ${pollPauseMs} ms`
+  return longPoll
+    ? `held open until something comes, then ${pause}`
+    : `every so often, next ${pause}`
 }
 
 function describeMoment(moment: Date | null): string {

@@ -3,16 +3,16 @@ import { abortable } from '../abortable.ts'
 import type { PollOptions } from '../config.ts'
 import { describeError } from '../log.ts'
 import { type PersistParts, persist } from '../persist.ts'
-import type { QueueAccess } from '../queue-access.ts'
-import { firstPace, nextPoll } from './poll-pace.ts'
+import type { ClaimOutcome, QueueAccess } from '../queue-access.ts'
+import { firstPace, nextPoll, spreadOut } from './poll-pace.ts'
 import { type TakeParts, takeBatch } from './take-batch.ts'
 
 /** What the loop needs. */
 export interface ClaimLoopParts extends TakeParts, PersistParts {
   queue: QueueAccess
   poll: PollOptions
-  /** Told when an answer has come, for `status`. */
-  onPolled: (outcome: { messages: number; waited: boolean }) => void
+  /** Told of each claim, for `status`; `pauseMs` lie between it and the next. */
+  onPolled: (outcome: Pick<ClaimOutcome, 'waited' | 'via'> & { pauseMs: number }) => void
 }
 
 /** How long a full agent waits before it looks again whether there is room, in milliseconds. */
@@ -25,8 +25,15 @@ const releaseLimitMs = 2000
  * beside the next claim. What was claimed but not taken in when `stop` comes is handed back.
  */
 export async function claimLoop(parts: ClaimLoopParts, stop: AbortSignal): Promise<void> {
-  const { queue, poll, limits, world, journal, desk } = parts
-  let pace = firstPace
+  const { limits, world, journal } = parts
+  const paceOptions = () => ({
+    ceilingMs: parts.poll.ceilingSeconds * 1000,
+    random: world.random(),
+  })
+  let { pace, delayMs } = journal.isQueuePaced()
+    ? spreadOut(paceOptions())
+    : { pace: firstPace, delayMs: 0 }
+  if (delayMs > 0) await world.sleep(delayMs, stop)
   while (!stop.aborted) {
     if (journal.owedCount() >= limits.owedCommands) {
       // The bound of the journal: what is owed must leave first.
@@ -34,31 +41,37 @@ export async function claimLoop(parts: ClaimLoopParts, stop: AbortSignal): Promi
       continue
     }
     const askedMs = world.monotonicMs()
-    const claim = async () =>
-      queue.claim(
-        {
-          limit: poll.claimLimit,
-          ttlSeconds: poll.claimTtlSeconds,
-          waitSeconds: poll.waitSeconds,
-        },
-        stop,
-      )
-    const found = await persist('claim from the command queue', claim, parts, stop)
-    parts.onPolled({ messages: found.messages.length, waited: found.waited })
+    const found = await claimOnce(parts, stop)
     if (found.claimId !== undefined) await takeClaim(found, parts, stop)
-    const next = nextPoll(
-      pace,
-      {
-        messages: found.messages.length,
-        waited: found.waited,
-        tookMs: world.monotonicMs() - askedMs,
-        expectsMore: [...desk.values()].some(({ receiver }) => receiver !== undefined),
-      },
-      { ceilingMs: poll.ceilingSeconds * 1000, random: world.random() },
-    )
+    const outcome = {
+      messages: found.messages.length,
+      waited: found.waited,
+      tookMs: world.monotonicMs() - askedMs,
+      expectsMore: expectsMore(parts),
+    }
+    const next =
+      found.via === 'nobody' ? spreadOut(paceOptions()) : nextPoll(pace, outcome, paceOptions())
     pace = next.pace
-    if (next.delayMs > 0) await world.sleep(next.delayMs, stop)
+    delayMs = next.delayMs
+    parts.onPolled({ waited: found.waited, via: found.via, pauseMs: delayMs })
+    if (found.via !== 'nobody') journal.noteQueuePaced(!found.waited)
+    if (delayMs > 0) await world.sleep(delayMs, stop)
   }
+}
+
+async function claimOnce(parts: ClaimLoopParts, stop: AbortSignal): Promise<ClaimOutcome> {
+  const { claimLimit, claimTtlSeconds, waitSeconds } = parts.poll
+  const options = { limit: claimLimit, ttlSeconds: claimTtlSeconds, waitSeconds }
+  const attempt = async () => parts.queue.claim(options, stop)
+  return await persist('claim from the command queue', attempt, parts, stop)
+}
+
+/** The controller has said that more is coming: the rest of a content, or what somebody types into an open `stdin`. */
+function expectsMore({ desk }: ClaimLoopParts): boolean {
+  return [...desk.values()].some(
+    ({ command, receiver, isRunning }) =>
+      receiver !== undefined || (isRunning() && command.operation['stdin'] === 'open'),
+  )
 }
 
 async function takeClaim(

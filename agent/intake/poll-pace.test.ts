@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { firstPace, nextPoll, type PollOutcome } from './poll-pace.ts'
+import { fakeWorld } from '../../test/fake-world.ts'
+import { firstPace, nextPoll, type PollOutcome, spreadOut } from './poll-pace.ts'
 
 const options = { ceilingMs: 15_000, random: 1 }
 const empty: PollOutcome = { messages: 0, waited: false, tookMs: 3, expectsMore: false }
@@ -41,5 +42,36 @@ describe('the pace of polling', () => {
   test('is jittered over the whole range', () => {
     expect(nextPoll({ emptyInRow: 9 }, empty, { ...options, random: 0.5 }).delayMs).toBe(7500)
     expect(nextPoll({ emptyInRow: 9 }, empty, { ...options, random: 0 }).delayMs).toBe(0)
+  })
+})
+
+describe('a thousand agents that come to a server which does not wait', () => {
+  /** How many requests the server gets in each tenth of a second, for so long. */
+  function simulate(seconds: number): number[] {
+    const { random } = fakeWorld()
+    const arrivals = new Array<number>(seconds * 10).fill(0)
+    for (let agent = 0; agent < 1000; agent += 1) {
+      let { pace, delayMs } = spreadOut({ ...options, random: random() })
+      let atMs = delayMs
+      while (atMs < seconds * 1000) {
+        const tenth = Math.floor(atMs / 100)
+        arrivals[tenth] = (arrivals[tenth] ?? 0) + 1
+        const next = nextPoll(pace, empty, { ...options, random: random() })
+        pace = next.pace
+        delayMs = next.delayMs
+        atMs += delayMs
+      }
+    }
+    return arrivals
+  }
+
+  test('in one moment never knock together', () => {
+    const arrivals = simulate(120)
+    const total = arrivals.reduce((sum, count) => sum + count, 0)
+    // A pause is 7.5 s in the middle: 13.3 requests in a tenth of a second.
+    expect(total / arrivals.length).toBeGreaterThan(11)
+    expect(total / arrivals.length).toBeLessThan(15)
+    expect(Math.max(...arrivals)).toBeLessThan(40)
+    expect(Math.max(...arrivals.slice(0, 20))).toBeLessThan(30)
   })
 })

@@ -41,3 +41,19 @@ export function nextPoll(
   const bound = Math.min(ceiling, baseMs * 2 ** Math.min(emptyInRow - 1, 30))
   return { pace: { emptyInRow }, delayMs: Math.ceil(random * bound) }
 }
+
+/** Slow from the beginning: nothing has happened that promises more. */
+const idlePace: Pace = { emptyInRow: 30 }
+
+/**
+ * How to come to a server that does not wait, together with a thousand others: they were all started by one event, or have
+ * all lost the gateway at one moment. Anywhere within the ceiling, and on at the pace of an idle agent. Pure.
+ *
+ * @param random from 0 to 1, as of `World.random`.
+ */
+export function spreadOut({ ceilingMs, random }: { ceilingMs: number; random: number }): {
+  pace: Pace
+  delayMs: number
+} {
+  return { pace: idlePace, delayMs: Math.ceil(random * ceilingMs) }
+}

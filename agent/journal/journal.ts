@@ -58,6 +58,9 @@ export interface Journal extends AsyncDisposable {
   forget: (moment: Date, limit: number) => Promise<void>
   /** The first of a million numbers that no earlier start of this agent has used for a report. */
   firstReportSequence: number
+  /** Whether the queue, when it was last asked, did not wait, so that all agents must keep apart by themselves. */
+  isQueuePaced: () => boolean
+  noteQueuePaced: (isPaced: boolean) => void
   /** Forgets everything: the disk was cloned into another instance, or belongs to another cluster now. */
   startOver: () => Promise<void>
 }
@@ -89,8 +92,17 @@ export function openJournal(
   const firstReportSequence = readFact(sql, 'report-sequence')
   sql.setFact.run(firstReportSequence + sequencesPerStart, 'report-sequence')
 
+  let isQueuePaced = readFact(sql, 'queue-paced') === 1
+
   return {
     firstReportSequence,
+    isQueuePaced: () => isQueuePaced,
+    noteQueuePaced: (isPaced) => {
+      if (isPaced === isQueuePaced) return
+      isQueuePaced = isPaced
+      // Only a hint for the next start: nobody waits for it.
+      write(() => sql.setFact.run(isPaced ? 1 : 0, 'queue-paced')).catch(() => undefined)
+    },
     take: async (entries) => {
       await write(() => {
         for (const { command, messageId, entersAs } of entries) {
@@ -188,7 +200,10 @@ function prepareStatements(database: DatabaseSync) {
   }
 }
 
-function readFact(sql: Statements, name: 'forgotten-until' | 'report-sequence'): number {
+function readFact(
+  sql: Statements,
+  name: 'forgotten-until' | 'report-sequence' | 'queue-paced',
+): number {
   return z.looseObject({ value: z.number() }).parse(sql.fact.get(name)).value
 }
 

@@ -26,4 +26,8 @@ export const migrations = [
   CREATE TABLE facts (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;
   INSERT INTO facts VALUES ('forgotten-until', 0), ('report-sequence', 0);
   `,
+  `
+  -- 1 when the queue has last answered an empty claim at once instead of waiting.
+  INSERT INTO facts VALUES ('queue-paced', 0);
+  `,
 ] as const

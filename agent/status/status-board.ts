@@ -13,10 +13,17 @@ export interface StatusBoard {
   enrolled: (() => Enrolment) | undefined
   /** Set once commands can run. */
   facts: (() => Facts) | undefined
-  notePoll: (outcome: { waited: boolean }) => void
+  notePoll: (poll: Poll) => void
   noteDrop: (reason: string) => void
   uptimeSeconds: () => number
   read: () => Status
+}
+
+/** One claim, as the claim loop tells of it. */
+interface Poll {
+  waited: boolean
+  via: NonNullable<Status['claimsVia']>
+  pauseMs: number
 }
 
 export function createStatusBoard(
@@ -27,16 +34,16 @@ export function createStatusBoard(
   const startedMs = world.monotonicMs()
   const dropped: Record<string, number> = {}
   let lastAnswerAt: Date | null = null
-  let longPoll: boolean | null = null
+  let lastPoll: Poll | undefined
 
   const board: StatusBoard = {
     phase: 'enrolling',
     enrolment: 'starting',
     enrolled: undefined,
     facts: undefined,
-    notePoll: ({ waited }) => {
-      lastAnswerAt = world.now()
-      longPoll = waited
+    notePoll: (poll) => {
+      if (poll.via !== 'nobody') lastAnswerAt = world.now()
+      lastPoll = poll
     },
     noteDrop: (reason) => {
       dropped[reason] = (dropped[reason] ?? 0) + 1
@@ -63,7 +70,10 @@ export function createStatusBoard(
         owed: facts?.owed ?? 0,
         clockOffsetMs: facts?.clockOffsetMs ?? 0,
         lastAnswerAt,
-        longPoll,
+        longPoll: lastPoll?.waited ?? null,
+        gateway: enrolment?.credentials.gateway ?? null,
+        claimsVia: lastPoll?.via ?? null,
+        pollPauseMs: lastPoll?.pauseMs ?? null,
         dropped,
       }
     },

@@ -25,6 +25,12 @@ export const Status = z.looseObject({
   lastAnswerAt: Instant.nullable(),
   /** Whether the queue holds requests open, so that commands come at once. */
   longPoll: z.boolean().nullable(),
+  /** The gateway that the credentials name. */
+  gateway: z.string().nullable(),
+  /** Which way the last claim went; `nobody`: the gateway has just failed. */
+  claimsVia: z.enum(['queue', 'gateway', 'nobody']).nullable(),
+  /** From the last claim's answer to the next claim, in milliseconds. */
+  pollPauseMs: z.number().nullable(),
   /** How many messages were dropped, by reason, since the start. */
   dropped: z.record(z.string(), z.int()),
 })

@@ -31,10 +31,12 @@ afterEach(async () => {
 
 const Health = z.object({ waiting_requests: z.number() })
 
+async function countHeld(): Promise<number> {
+  return Health.parse(await (await request(gateway.notifyUrl)).body.json()).waiting_requests
+}
+
 async function untilHeld(count: number): Promise<void> {
-  const held = async () =>
-    Health.parse(await (await request(gateway.notifyUrl)).body.json()).waiting_requests
-  await expect.poll(held, { interval: 5 }).toBe(count)
+  await expect.poll(countHeld, { interval: 5 }).toBe(count)
 }
 
 /** Claims that have gone through to the queue service. */
