@@ -1,4 +1,4 @@
-import { closeSync, openSync } from 'node:fs'
+import { closeSync, openSync, readSync, statSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { JournalUnusableError, StateLockedError } from '../errors.ts'
 import { migrations } from './migrations.ts'
@@ -14,6 +14,7 @@ export function openDatabase(path: string, { limitBytes }: { limitBytes: number 
   const database = tryToOpen(path)
   try {
     prepare(database, limitBytes)
+    checkPages(database)
     migrate(database, path)
     return database
   } catch (error) {
@@ -24,6 +25,7 @@ export function openDatabase(path: string, { limitBytes }: { limitBytes: number 
 
 function tryToOpen(path: string): DatabaseSync {
   try {
+    checkSize(path)
     // SQLite would make the file readable for others; its -wal takes the mode from it.
     closeSync(openSync(path, 'a', 0o600))
     return new DatabaseSync(path)
@@ -31,6 +33,33 @@ function tryToOpen(path: string): DatabaseSync {
     throw explainFailure(error, path)
   }
 }
+
+/**
+ * SQLite takes the stump of a database for a new one (and we would take replays for new commands), and the missing end of
+ * a last page for zeros. With a write-ahead log nothing can be said: pages may be there that the file does not have yet.
+ *
+ * @see https://www.sqlite.org/fileformat2.html section 1.3: the page size is at byte 16, the number of pages at byte 28
+ */
+function checkSize(path: string): void {
+  const sizeOf = (file: string) => statSync(file, { throwIfNoEntry: false })?.size ?? 0
+  const size = sizeOf(path)
+  if (size === 0 || sizeOf(`${path}-wal`) > 0) return
+  const header = Buffer.alloc(headerBytes)
+  const file = openSync(path, 'r')
+  try {
+    readSync(file, header)
+  } finally {
+    closeSync(file)
+  }
+  const pageBytes = header.readUInt16BE(16)
+  const wanted = Math.max(
+    headerBytes,
+    (pageBytes === 1 ? 65_536 : pageBytes) * header.readUInt32BE(28),
+  )
+  if (size < wanted) throw new Error(`it is cut off after ${size} of ${wanted} bytes`)
+}
+
+const headerBytes = 100
 
 function prepare(database: DatabaseSync, limitBytes: number): void {
   database.exec('PRAGMA locking_mode = EXCLUSIVE')
@@ -43,6 +72,15 @@ function prepare(database: DatabaseSync, limitBytes: number): void {
   database.exec(`PRAGMA max_page_count = ${Math.ceil(limitBytes / pageBytes)}`)
   // A write takes the exclusive lock, which this locking mode then keeps.
   database.exec('BEGIN IMMEDIATE; COMMIT')
+}
+
+/**
+ * A damaged page would show only when it is read, in the middle of work and as an error that nobody expects there. Reads
+ * the whole file: a journal of two hundred thousand ids takes a few tenths of a second.
+ */
+function checkPages(database: DatabaseSync): void {
+  const found = database.prepare('PRAGMA quick_check(1)').get()?.['quick_check']
+  if (found !== 'ok') throw new Error(`it is damaged (${String(found)})`)
 }
 
 function migrate(database: DatabaseSync, path: string): void {
