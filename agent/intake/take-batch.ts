@@ -51,14 +51,11 @@ export async function takeBatch(
   const opened = await Promise.all(messages.map(async (one) => openMessage(one, parts.keys)))
   const unusable = opened.filter((one) => one.kind === 'unusable')
   for (const { reason, why } of unusable) drop(reason, why, parts)
-  const judged = await askPolicy(
-    judgeAll(
-      opened.filter((one) => one.kind === 'command'),
-      parts,
-    ),
+  const judged = judgeAll(
+    opened.filter((one) => one.kind === 'command'),
     parts,
   )
-  const taken = await takeCommands(judged, parts)
+  const taken = await takeCommands(await askPolicy(tellReceived(judged, parts), parts), parts)
   // After the commands: their own first chunks may be in the same claim.
   const stored = await storeInputs(
     opened.filter((one) => one.kind === 'input'),
@@ -98,8 +95,10 @@ async function askPolicy(judged: readonly Judged[], { policy }: TakeParts): Prom
 }
 
 /** Tells the audit log of commands before anything is done about them; what cannot be told is not done. */
-function tellReceived(fresh: readonly Judged[], { audit, keys, reporter }: TakeParts): Judged[] {
-  return fresh.map((one) => {
+function tellReceived(judged: readonly Judged[], parts: TakeParts): Judged[] {
+  const { audit, keys, reporter, refusedUnjournaled } = parts
+  return judged.map((one) => {
+    if (one.verdict.kind === 'drop' || refusedUnjournaled.has(one.command.id)) return one
     try {
       audit.received(one.command, keys.cluster.id)
       return one
@@ -118,10 +117,7 @@ async function takeCommands(judged: readonly Judged[], parts: TakeParts): Promis
     if (verdict.kind === 'drop') drop(verdict.reason, `command ${command.id}`, parts)
   }
   const wanted = judged.filter(({ verdict }) => verdict.kind !== 'drop')
-  const fresh = tellReceived(
-    wanted.filter(({ command }) => !parts.refusedUnjournaled.has(command.id)),
-    parts,
-  )
+  const fresh = wanted.filter(({ command }) => !parts.refusedUnjournaled.has(command.id))
   const acknowledged = dropped.map(({ messageId }) => messageId)
   if (fresh.length === 0) return acknowledged
   const room = await hasRoom(fresh, parts)
