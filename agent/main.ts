@@ -3,6 +3,7 @@ import { Command } from 'commander'
 import { SaharaAgentError } from '../protocol/errors.ts'
 import { agentVersion } from './agent-version.ts'
 import { auditCommandLine } from './cli/audit.ts'
+import { doctorCommandLine } from './cli/doctor.ts'
 import { policyCommandLine } from './cli/policy.ts'
 import { runCommandLine } from './cli/run.ts'
 import { statusCommandLine } from './cli/status.ts'
@@ -20,6 +21,7 @@ const program = new Command('sahara-agent')
   .addHelpText('after', `${examples}\n${exitCodeHelp}`)
   .addCommand(runCommandLine())
   .addCommand(statusCommandLine())
+  .addCommand(doctorCommandLine())
   .addCommand(policyCommandLine())
   .addCommand(auditCommandLine())
 
