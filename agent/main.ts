@@ -4,6 +4,7 @@ import { SaharaAgentError } from '../protocol/errors.ts'
 import { agentVersion } from './agent-version.ts'
 import { auditCommandLine } from './cli/audit.ts'
 import { doctorCommandLine } from './cli/doctor.ts'
+import { metricsCommandLine } from './cli/metrics.ts'
 import { policyCommandLine } from './cli/policy.ts'
 import { runCommandLine } from './cli/run.ts'
 import { statusCommandLine } from './cli/status.ts'
@@ -21,6 +22,7 @@ const program = new Command('sahara-agent')
   .addHelpText('after', `${examples}\n${exitCodeHelp}`)
   .addCommand(runCommandLine())
   .addCommand(statusCommandLine())
+  .addCommand(metricsCommandLine())
   .addCommand(doctorCommandLine())
   .addCommand(policyCommandLine())
   .addCommand(auditCommandLine())

@@ -8,6 +8,7 @@ import { introduce } from './enrol/introduce.ts'
 import { openJournal } from './journal/journal.ts'
 import type { Operations } from './lanes/task.ts'
 import type { Log } from './log.ts'
+import { createAgentMetrics } from './metrics/agent-metrics.ts'
 import { createLookout } from './network/lookout.ts'
 import { auditDirectory, ownPaths } from './own-paths.ts'
 import { keepPolicy } from './policy/policy-keeper.ts'
@@ -65,7 +66,11 @@ export async function runAgent(config: AgentConfig, outside: Outside): Promise<v
   outside.onReload?.(() => void policy.reload())
   const clock = createServerClock(world)
   const board = createStatusBoard(stateDirectory, world)
-  await using _statusSocket = await serveStatus(paths.statusSocket, board.read)
+  const metrics = createAgentMetrics(board.read)
+  await using _statusSocket = await serveStatus(paths.statusSocket, {
+    status: board.read,
+    metrics: metrics.render,
+  })
   const closing = new AbortController()
   hurry.addEventListener('abort', () => closing.abort(hurry.reason), { once: true })
 
@@ -95,6 +100,7 @@ export async function runAgent(config: AgentConfig, outside: Outside): Promise<v
     bootId,
     background,
     board,
+    metrics,
     stop,
     closing: closing.signal,
   })

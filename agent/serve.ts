@@ -17,6 +17,8 @@ import { createLanes } from './lanes/lanes.ts'
 import { recoverCommands } from './lanes/recover-commands.ts'
 import type { CarryOutParts, Operations } from './lanes/task.ts'
 import type { Log } from './log.ts'
+import type { AgentMetrics } from './metrics/agent-metrics.ts'
+import { measureJournal, measureQueue } from './metrics/measured.ts'
 import { persist } from './persist.ts'
 import type { PolicyKeeper } from './policy/policy-keeper.ts'
 import { createQueueAccess } from './queue-access.ts'
@@ -39,6 +41,7 @@ export interface ServeParts {
   bootId: string
   background: Background
   board: StatusBoard
+  metrics: AgentMetrics
   clock: ServerClock
   world: World
   log: Log
@@ -61,10 +64,12 @@ const sendersLimit = 32
  * ready.
  */
 export async function serve(parts: ServeParts): Promise<void> {
-  const { background, board, bootId, clock, closing, config, introduction, journal } = parts
+  const { background, board, bootId, clock, closing, config, introduction, metrics } = parts
   const { world, log, policy, stop } = parts
   const keeper = keepCredentials(introduction.enrolment, introduction.parts, closing)
-  await using queue = createQueueAccess(keeper, introduction.parts)
+  const journal = measureJournal(parts.journal, metrics)
+  await using opened = createQueueAccess(keeper, introduction.parts)
+  const queue = measureQueue(opened, metrics, world)
   const persistence = { keeper, lookout: introduction.parts.lookout, world, log }
   const outbox = createOutbox(queue, persistence, closing)
   const desk: Desk = new Map()

@@ -1,4 +1,5 @@
-import { createConnection } from 'node:net'
+import { once } from 'node:events'
+import { type IncomingMessage, request } from 'node:http'
 import { AgentNotRunningError } from '../errors.ts'
 import { Status } from './status.ts'
 
@@ -11,10 +12,7 @@ const patienceMs = 5000
  * @throws {AgentNotRunningError} nobody answers there, or not as an agent would.
  */
 export async function askStatus(socketPath: string): Promise<Status> {
-  const text = await readAll(socketPath).catch((cause: unknown) => {
-    const why = cause instanceof Error ? cause.message : String(cause)
-    throw notRunning(socketPath, why, cause)
-  })
+  const text = await ask(socketPath, '/status')
   try {
     return Status.parse(JSON.parse(text))
   } catch (cause) {
@@ -22,11 +20,32 @@ export async function askStatus(socketPath: string): Promise<Status> {
   }
 }
 
-async function readAll(socketPath: string): Promise<string> {
-  const socket = createConnection(socketPath)
-  socket.setTimeout(patienceMs, () => socket.destroy(new Error('no answer in time')))
+/** The agent's metrics in Prometheus' text format. @throws {AgentNotRunningError} */
+export async function askMetrics(socketPath: string): Promise<string> {
+  return await ask(socketPath, '/metrics')
+}
+
+async function ask(socketPath: string, path: string): Promise<string> {
+  try {
+    return await get(socketPath, path)
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause)
+    throw notRunning(socketPath, why, cause)
+  }
+}
+
+async function get(socketPath: string, path: string): Promise<string> {
+  const asked = request({ socketPath, path, agent: false })
+  asked.setTimeout(patienceMs, () => asked.destroy(new Error('no answer in time')))
+  const { promise, resolve } = Promise.withResolvers<IncomingMessage>()
+  asked.once('response', resolve)
+  const failed = once(asked, 'close').then(() => Promise.reject(new Error('it hung up')))
+  failed.catch(() => undefined)
+  asked.end()
+  const response = await Promise.race([promise, failed])
+  if (response.statusCode !== 200) throw new Error(`it answered ${response.statusCode}`)
   let text = ''
-  for await (const chunk of socket.setEncoding('utf8')) text += String(chunk)
+  for await (const chunk of response.setEncoding('utf8')) text += String(chunk)
   return text
 }
 

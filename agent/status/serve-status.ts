@@ -1,24 +1,40 @@
 import { once } from 'node:events'
 import { chmod, rm } from 'node:fs/promises'
-import { createServer } from 'node:net'
+import { createServer } from 'node:http'
 import { z } from 'zod'
+import { metricsContentType } from '../../protocol/metrics/metrics.ts'
 import { Status } from './status.ts'
 
+/** What is told to whoever may open the socket. */
+export interface Told {
+  status: () => Status
+  /** In Prometheus' text format. */
+  metrics: () => string
+}
+
 /**
- * Answers each connection to the socket with the status, and closes it. The socket is for this user only; what a client
- * says is not read. Call it with the state directory locked: a socket that is there was left behind.
+ * Answers `GET /status` and `GET /metrics` on the socket, by HTTP. It is for this user only; nothing can be changed by it. Call
+ * it with the state directory locked: a socket that is there was left behind.
  */
-export async function serveStatus(
-  socketPath: string,
-  status: () => Status,
-): Promise<AsyncDisposable> {
+export async function serveStatus(socketPath: string, told: Told): Promise<AsyncDisposable> {
   await rm(socketPath, { force: true })
-  const server = createServer((socket) => {
-    socket.on('error', () => socket.destroy())
-    socket.resume()
-    socket.end(`${JSON.stringify(z.encode(Status, status()))}\n`)
+  const server = createServer((request, response) => {
+    const answer = (status: number, type: string, text: string) =>
+      response
+        .writeHead(status, { 'content-type': type, connection: 'close' })
+        .end(request.method === 'HEAD' ? '' : text)
+    const isRead = request.method === 'GET' || request.method === 'HEAD'
+    if (isRead && request.url === '/status') {
+      const json = JSON.stringify(z.encode(Status, told.status()))
+      answer(200, 'application/json', `${json}\n`)
+    } else if (isRead && request.url === '/metrics') {
+      answer(200, metricsContentType, told.metrics())
+    } else answer(404, 'text/plain', 'there are GET /status and GET /metrics\n')
   })
   server.maxConnections = 8
+  server.headersTimeout = 5000
+  server.requestTimeout = 5000
+  server.on('clientError', (_error, socket) => socket.destroy())
   server.listen(socketPath)
   await once(server, 'listening')
   await chmod(socketPath, 0o600)
@@ -26,6 +42,7 @@ export async function serveStatus(
     [Symbol.asyncDispose]: async () => {
       const closed = once(server, 'close')
       server.close()
+      server.closeAllConnections()
       await closed
     },
   }
