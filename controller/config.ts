@@ -58,6 +58,19 @@ function isPassword(keystone: { user?: unknown; project?: unknown }): boolean {
   return keystone.user !== undefined && keystone.project !== undefined
 }
 
+/** A gateway, or several processes behind one address. */
+const Gateway = z.strictObject({
+  /** Where agents reach it. */
+  url: z.url({ protocol: /^https?$/ }),
+  /** Where the queue service reaches it with notifications: one for each process, in a network without guests. */
+  notifyUrls: z
+    .array(z.url({ protocol: /^https?$/ }))
+    .min(1)
+    .max(16),
+  /** How long a subscription lasts, in seconds; it is renewed at half of it. */
+  subscriptionTtlSeconds: z.int().min(60).max(1_209_600).default(3600),
+})
+
 /** Where commands go out and replies come in. */
 const Queue = z
   .strictObject({
@@ -83,6 +96,8 @@ const Queue = z
     websocketUrl: z.exactOptional(z.url({ protocol: /^wss?$/ })),
     /** What agents are told to reach, where it differs from `url`. Default: the catalogue's public endpoint. */
     advertisedUrl: z.exactOptional(z.url({ protocol: /^https?$/ })),
+    /** The long-poll in front of a service that has none (`sahara-queue gateway`); agents go around it when it is down. */
+    gateway: z.exactOptional(Gateway),
     /** PEM certificates that the controller and the agents trust for it, besides the system's. */
     certificateAuthorityFile: z.exactOptional(path),
     /** Serve the queue from this very process. */
@@ -111,6 +126,10 @@ const Queue = z
   .refine((queue) => queue.auth !== 'keystone' || queue.embedded === null, {
     path: ['auth'],
     message: 'is keystone, which the embedded queue does not know',
+  })
+  .refine((queue) => queue.gateway === undefined || queue.embedded === null, {
+    path: ['gateway'],
+    message: 'is for a queue service that cannot wait; the embedded queue can',
   })
   .refine((queue) => queue.cloud === undefined || queue.keystone === undefined, {
     path: ['cloud'],

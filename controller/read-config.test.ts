@@ -23,6 +23,11 @@ describe('a configuration', () => {
     ['a misspelt key inside', { queue: { embeded: {} } }, '`queue.embeded` is no key of it'],
     ['no queue', { queue: {} }, '`queue.url` is missing'],
     ['a queue without its token', { queue: { url: 'http://q' } }, '`queue.tokenFile` is missing'],
+    [
+      'a gateway before a queue that waits by itself',
+      { queue: { embedded: {}, gateway: { url: 'http://g', notifyUrls: ['http://n'] } } },
+      '`queue.gateway`',
+    ],
     ['a wrong type', { ...embedded, heartbeatSeconds: 'often' }, '`heartbeatSeconds`'],
     [
       'a token that would cross a network readable',

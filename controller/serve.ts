@@ -21,6 +21,7 @@ import { lockState } from './state-lock.ts'
 import { listClusters } from './store/clusters.ts'
 import { openStore } from './store/open-store.ts'
 import { startRetention } from './store/start-retention.ts'
+import { startSubscriptionRenewals } from './subscriptions/start-subscription-renewals.ts'
 import { createWakeups } from './wakeups.ts'
 
 /** A controller that serves. Disposing of it ends what waits, and leaves everything else to the next start. */
@@ -37,6 +38,7 @@ export interface Controller extends AsyncDisposable {
  * Opens the parts in the order of their lives; they are closed in the reverse one.
  *
  * @param cloud who we are to Keystone, with `queue.auth: keystone`.
+ * @param lock on the state directory, where it was taken before (`awaitState`); it is given back in the end.
  * @throws {ConfigInvalidError} a file that the configuration names cannot be used.
  * @throws {StateLockedError | StoreUnusableError} the state directory cannot be used.
  * @throws {KeystoneError} the queue service is to be found by Keystone, and cannot.
@@ -47,9 +49,10 @@ export async function openController(
   world: World,
   log: Logger = pino({ level: 'silent' }),
   cloud?: Cloud,
+  lock?: Disposable,
 ): Promise<Controller> {
   await using parts = new AsyncDisposableStack()
-  parts.use(await lockState(config.stateDirectory))
+  parts.use(lock ?? (await lockState(config.stateDirectory)))
   const store = parts.use(await openStore(config.stateDirectory, world))
   const embedded = parts.use(await openEmbeddedQueue(config, world, log))
   const connection = parts.use(await connectQueue(config, { embedded, cloud }, world, log))
@@ -75,7 +78,12 @@ export async function openController(
   const renewals = parts.use(startRenewals(context, departures))
   const retirement = parts.use(startQueueRetirement(context))
   const settlements = parts.use(startSettlements(context))
-  const reception = parts.use(openReception(context, departures, renewals.set))
+  const subscriptions = parts.use(await startSubscriptionRenewals(context))
+  const onWelcomed = (renewAt: Date) => {
+    renewals.set(renewAt)
+    subscriptions.set(world.now())
+  }
+  const reception = parts.use(openReception(context, departures, onWelcomed))
   const arrivals = { answerHello: reception.receive, settleLarge: settlements.add }
   const announcer = parts.use(startAnnouncer(context, connection.announcements))
   const collectors = parts.use(startCollectors(context, arrivals, announcer, listClusters(store)))

@@ -23,6 +23,7 @@ import {
   readReportKey,
 } from '../store/instances.ts'
 import { noteCredentials } from '../store/renewals.ts'
+import { subscribeGateway } from '../subscriptions/subscribe-gateway.ts'
 import { type HelloVerdict, judgeHello, type Known } from './judge-hello.ts'
 import { mintCredentials } from './mint-credentials.ts'
 
@@ -112,6 +113,8 @@ async function welcome(
     credentials,
     heartbeatSeconds: config.heartbeatSeconds,
   })
+  // Before it is welcome: its first command is to find it waiting at the gateway.
+  await subscribeGateway(context, instance, signal)
   await postWelcome(context, cluster, hello, answer, signal)
   await store.write(() => {
     noteCredentials(store, instance.id, { expireAt, renewAt })

@@ -23,6 +23,7 @@ export async function mintCredentials(
   instance: Pick<Instance, 'commandQueue'>,
   signal: AbortSignal,
 ): Promise<Minted> {
+  const { gateway } = config.queue
   const lifeMs = config.signedUrlLifeSeconds * 1000
   const now = world.now().getTime()
   const expires = new Date(now + lifeMs)
@@ -37,7 +38,14 @@ export async function mintCredentials(
     share(lobbyQueue, 'messages', 'GET'),
   ])
   return {
-    credentials: { endpoint: advertised.url, claim, acknowledge, reply, lobby },
+    credentials: {
+      endpoint: advertised.url,
+      claim,
+      acknowledge,
+      reply,
+      lobby,
+      ...(gateway === undefined ? {} : { gateway: gateway.url }),
+    },
     expireAt: expires,
     renewAt: new Date(now + lifeMs / 2),
   }

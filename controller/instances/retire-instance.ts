@@ -5,6 +5,7 @@ import { listOpenCommands } from '../store/commands.ts'
 import { deleteEnrolmentSecrets } from '../store/enrolment-secrets.ts'
 import { type Instance, markInstanceDeleted } from '../store/instances.ts'
 import { retireQueue } from '../store/retired-queues.ts'
+import { dropSubscriptions } from '../store/subscriptions.ts'
 import { commandKey } from '../wakeups.ts'
 
 /**
@@ -28,6 +29,7 @@ export function retireInstance(
   const now = world.now()
   const signedUntil = instance.credentialsExpireAt ?? now
   retireQueue(store, instance.commandQueue, { now, signedUntil })
+  dropSubscriptions(store, instance.id)
   markInstanceDeleted(store, instance.id, { now, forgotten })
   if (forgotten) deleteEnrolmentSecrets(store, instance.clusterId, instance.name)
 }

@@ -154,6 +154,17 @@ const migrations: readonly string[] = [
   ALTER TABLE instances ADD COLUMN audit_sequence INTEGER;
   ALTER TABLE instances ADD COLUMN audit_hash TEXT;
   `,
+  `
+  -- Who is told of messages on instances' command queues: the gateways.
+  CREATE TABLE subscriptions (
+    instance_id TEXT NOT NULL REFERENCES instances (id),
+    subscriber TEXT NOT NULL,
+    subscription_id TEXT,
+    renew_at INTEGER NOT NULL,
+    PRIMARY KEY (instance_id, subscriber)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX subscriptions_to_renew ON subscriptions (renew_at);
+  `,
 ]
 
 const Version = z.object({ user_version: z.int() })
