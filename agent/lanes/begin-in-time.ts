@@ -8,6 +8,7 @@ import { describeError } from '../log.ts'
 import type { RunningCommand } from '../operations/operation.ts'
 import type { CommandReplies } from '../reply/command-replies.ts'
 import { EarlyEnd, type HeldCommand } from './held-command.ts'
+import { judgeOpened } from './judge-opened.ts'
 import { type CarryOutParts, makeCommandDirectory, type Task } from './task.ts'
 
 export type Begun =
@@ -131,7 +132,7 @@ async function begin(
   if (refusal) return { kind: 'ended-early', end: refusal }
   const deadlineMs = Math.max(0, command.deadline.getTime() - clock.now().getTime())
   try {
-    const toRun = { command, ...place, deadlineMs }
+    const toRun = { command, ...place, deadlineMs, ...judgeOpened(task, parts) }
     const running = await (beginsAgain ? operations.beginAgain(toRun) : operations.begin(toRun))
     held.settleBegun(running)
     return { kind: 'running', running }

@@ -5,6 +5,7 @@ import type { OwedCommand } from '../journal/journal.ts'
 import { describeError } from '../log.ts'
 import type { CommandToRun, Resumption, RunningCommand } from '../operations/operation.ts'
 import { carryOut } from './carry-out.ts'
+import { judgeOpened } from './judge-opened.ts'
 import { type CarryOutParts, endNow, isControl, makeCommandDirectory, type Task } from './task.ts'
 
 /** What to do about a command that the journal says was begun. */
@@ -87,15 +88,14 @@ async function findAgain(
 }
 
 /** `unknown`: not known to have begun, nor not to, so that it must not be begun a second time. */
-async function resume(
-  { command }: Task,
-  parts: CarryOutParts,
-): Promise<Resumption | { kind: 'unknown' }> {
+async function resume(task: Task, parts: CarryOutParts): Promise<Resumption | { kind: 'unknown' }> {
+  const { command } = task
   try {
     const directory = await makeCommandDirectory(command.id, parts)
     const deadlineMs = Math.max(0, command.deadline.getTime() - parts.clock.now().getTime())
     const contentPath = command.content ? join(directory, 'content') : null
-    const toRun: CommandToRun = { command, directory, contentPath, deadlineMs }
+    const again = judgeOpened(task, parts)
+    const toRun: CommandToRun = { command, directory, contentPath, deadlineMs, ...again }
     return await parts.operations.resume(toRun)
   } catch (error) {
     parts.log.error({ command: command.id, ...describeError(error) }, 'cannot find it again')

@@ -11,7 +11,8 @@ import { writeOnce } from './write-file.ts'
  * Reads or writes one file with the rights of the user that this process runs as, for the agent, which speaks to it
  * over descriptor 3. Ends when the agent does.
  */
-const recorded = Promise.withResolvers<void>()
+/** Resolved by the agent's next word. */
+let leave = Promise.withResolvers<void>()
 const gone = new AbortController()
 const channel = openLineChannel(new Socket({ fd: 3 }), 64 * 1024, (json) => {
   void obey(ToChild.parse(json))
@@ -23,7 +24,7 @@ function say(word: FromChild): void {
 }
 
 async function obey(word: ToChild): Promise<void> {
-  if (word.kind === 'recorded') return recorded.resolve()
+  if (word.kind === 'go-on') return leave.resolve()
   const path = word.kind === 'read' ? word.range.path : word.request.path
   try {
     await (word.kind === 'read' ? read(word) : write(word))
@@ -34,22 +35,32 @@ async function obey(word: ToChild): Promise<void> {
   channel.finish()
 }
 
+async function askLeave(word: FromChild): Promise<void> {
+  leave = Promise.withResolvers<void>()
+  say(word)
+  await Promise.race([leave.promise, once(gone.signal, 'abort')])
+  gone.signal.throwIfAborted()
+}
+
+async function allow(path: string): Promise<void> {
+  await askLeave({ kind: 'opened', path })
+}
+
 async function read({ range }: Extract<ToChild, { kind: 'read' }>): Promise<void> {
   const take = async (bytes: Uint8Array) => {
     if (!process.stdout.write(bytes)) await once(process.stdout, 'drain', { signal: gone.signal })
   }
-  const { size } = await readWholeFile(range, take, gone.signal)
+  const { size } = await readWholeFile(range, take, gone.signal, allow)
   say({ kind: 'read', size })
 }
 
 async function write({ request, staged, hasContent }: Extract<ToChild, { kind: 'write' }>) {
   const record = async (file: NonNullable<typeof staged>) => {
-    say({ kind: 'staged', staged: file })
-    await Promise.race([recorded.promise, once(gone.signal, 'abort')])
-    gone.signal.throwIfAborted()
+    await askLeave({ kind: 'staged', staged: file })
   }
   const content = hasContent ? createReadStream('', { fd: 0 }) : []
-  const answer = await writeOnce(request, blocks(content), { staged, record }, gone.signal)
+  const journal = { staged, record }
+  const answer = await writeOnce(request, blocks(content), { journal, allow, signal: gone.signal })
   say({ kind: 'written', answer })
 }
 

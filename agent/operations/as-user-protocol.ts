@@ -19,8 +19,8 @@ export const ToChild = z.discriminatedUnion('kind', [
     staged: StagedFile.nullable(),
     hasContent: z.boolean(),
   }),
-  /** The staged file is in the journal: go on. */
-  z.strictObject({ kind: z.literal('recorded') }),
+  /** What was opened may be used; what was staged is in the journal. */
+  z.strictObject({ kind: z.literal('go-on') }),
 ])
 export type ToChild = z.output<typeof ToChild>
 
@@ -28,6 +28,8 @@ export type ToChild = z.output<typeof ToChild>
 export const FromChild = z.discriminatedUnion('kind', [
   /** All bytes have gone to standard output. */
   z.strictObject({ kind: z.literal('read'), size: z.int().min(0) }),
+  /** The true path of what it has opened, before it uses it. */
+  z.strictObject({ kind: z.literal('opened'), path: z.string().max(16_384) }),
   z.strictObject({ kind: z.literal('staged'), staged: StagedFile }),
   z.strictObject({
     kind: z.literal('written'),

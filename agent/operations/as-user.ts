@@ -6,6 +6,7 @@ import { findUser, type User } from '../runner/find-user.ts'
 import { becomeUser } from '../runner/launch-program.ts'
 import { type LineChannel, openLineChannel } from '../runner/line-channel.ts'
 import { FromChild, type ToChild } from './as-user-protocol.ts'
+import type { AllowOpened } from './opened-path.ts'
 import { OperationFailure } from './operation-failure.ts'
 import type { FileRange } from './read-file.ts'
 import type { WriteAnswer, WriteJournal, WriteRequest } from './write-file.ts'
@@ -29,12 +30,19 @@ export async function readAsUser(
   user: User,
   commandId: string,
   range: FileRange,
-  take: (bytes: Uint8Array) => Promise<void>,
-  signal: AbortSignal,
+  {
+    take,
+    allow,
+    signal,
+  }: { take: (bytes: Uint8Array) => Promise<void>; allow: AllowOpened; signal: AbortSignal },
 ): Promise<{ size: number }> {
   const words = withWords()
   const child = start(user, commandId, null, words, signal)
   words.say({ kind: 'read', range })
+  const first = await words.next()
+  if (first.kind !== 'opened') throw unexpected(first)
+  await allowOrKill(first.path, allow, child)
+  words.say({ kind: 'go-on' })
   for await (const block of child.stdout ?? []) {
     if (block instanceof Uint8Array) await take(block)
   }
@@ -48,20 +56,33 @@ export async function writeAsUser(
   user: User,
   request: WriteRequest,
   contentPath: string | null,
-  journal: WriteJournal,
-  signal: AbortSignal,
+  { journal, allow, signal }: { journal: WriteJournal; allow: AllowOpened; signal: AbortSignal },
 ): Promise<WriteAnswer> {
   const words = withWords()
-  start(user, request.commandId, contentPath, words, signal)
+  const child = start(user, request.commandId, contentPath, words, signal)
   words.say({ kind: 'write', request, staged: journal.staged, hasContent: contentPath !== null })
   let word = await words.next()
+  if (word.kind === 'opened') {
+    await allowOrKill(word.path, allow, child)
+    words.say({ kind: 'go-on' })
+    word = await words.next()
+  }
   if (word.kind === 'staged') {
     await journal.record(word.staged)
-    words.say({ kind: 'recorded' })
+    words.say({ kind: 'go-on' })
     word = await words.next()
   }
   if (word.kind === 'written') return word.answer
   throw unexpected(word)
+}
+
+async function allowOrKill(path: string, allow: AllowOpened, child: ChildProcess): Promise<void> {
+  try {
+    await allow(path)
+  } catch (error) {
+    child.kill('SIGKILL')
+    throw error
+  }
 }
 
 /** The conversation with a child, as questions and answers. */

@@ -58,7 +58,9 @@ export function runLocally(
       view.end({ ...blank, state: 'succeeded', ...outcome, endedAt: world.now() })
     } catch (error) {
       const state = error instanceof OperationRefusal ? 'refused' : 'failed'
-      const failed = { state, reason: explainFailure(error, path) } as const
+      const rule = error instanceof OperationRefusal ? error.rule : undefined
+      const by = rule === undefined ? {} : { rule }
+      const failed = { state, reason: explainFailure(error, path), ...by } as const
       const how = calledOff.signal.aborted ? demand : failed
       view.end({ ...blank, ...how, outputBytes: view.known(), endedAt: world.now() })
     } finally {

@@ -12,7 +12,15 @@ export class OperationFailure extends Error {
 }
 
 /** The operation will not do what was asked: its result is `refused`. */
-export class OperationRefusal extends OperationFailure {}
+export class OperationRefusal extends OperationFailure {
+  /** Which rule of the policy refused it. */
+  readonly rule: string | undefined
+
+  constructor(code: string, message: string, { rule }: { rule?: string } = {}) {
+    super(code, message)
+    this.rule = rule
+  }
+}
 
 /** Says in our words why something about `path` went wrong. Pure. */
 export function explainFailure(error: unknown, path: string): Reason {

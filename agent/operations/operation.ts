@@ -1,5 +1,6 @@
 import type { Command } from '../../protocol/messages/command.ts'
 import type { OutputStream, Result } from '../../protocol/messages/replies.ts'
+import type { PolicyRefusal } from '../policy/policy-keeper.ts'
 
 /** A piece of a command's output; `offset` counts all streams together, in the order in which they were read. */
 export interface OutputChunk {
@@ -38,6 +39,11 @@ export interface CommandToRun {
   contentPath: string | null
   /** When it must have ended whatever it does, as a duration from now: the guest's clock may be wrong. */
   deadlineMs: number
+  /**
+   * Asks the policy about a file that has been opened, by its true path; null: it may be used. What is checked is what is
+   * open: links that were laid since the command was taken lead nowhere.
+   */
+  judgeOpened?: (truePath: string) => Promise<PolicyRefusal | null>
 }
 
 /** What became of a command that was begun before the agent was (re)started. */

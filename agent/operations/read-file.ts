@@ -1,5 +1,6 @@
 import { constants } from 'node:fs'
 import { type FileHandle, open, stat } from 'node:fs/promises'
+import { type AllowOpened, truePathOf } from './opened-path.ts'
 import { OperationFailure } from './operation-failure.ts'
 
 /** Which bytes of which file. */
@@ -22,10 +23,12 @@ export async function readWholeFile(
   { path, offset, limitBytes }: FileRange,
   take: (bytes: Uint8Array) => Promise<void>,
   signal: AbortSignal,
+  allow: AllowOpened,
 ): Promise<{ size: number }> {
   if (!path.startsWith('/'))
     throw new OperationFailure('path-not-absolute', `"${path}" must begin with /`)
   await using file = await openRegular(path)
+  await allow(await truePathOf(file))
   const end = limitBytes === null ? Number.POSITIVE_INFINITY : offset + limitBytes
   let position = offset
   while (position < end) {

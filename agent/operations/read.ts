@@ -5,6 +5,7 @@ import { becomeOther, readAsUser } from './as-user.ts'
 import type { OperationHandler, OperationsOptions } from './begin-command.ts'
 import { clearSpool, createPace, type Pace, paced, spoolContent } from './content-spool.ts'
 import { type Outcome, runLocally } from './local-command.ts'
+import { allowOpened } from './opened-path.ts'
 import type { CommandToRun } from './operation.ts'
 import { readWholeFile } from './read-file.ts'
 
@@ -32,18 +33,20 @@ export function createRead(
 }
 
 async function readIntoSpool(
-  { command, directory }: CommandToRun,
+  toRun: CommandToRun,
   { path, offset, limitBytes, user }: ReadOperation,
   options: OperationsOptions,
   reading: { pace: Pace; signal: AbortSignal; view: OutputView },
 ): Promise<Outcome> {
+  const { command, directory } = toRun
   const { signal } = reading
+  const allow = allowOpened(toRun)
   const range = { path, offset, limitBytes: limitBytes ?? null }
   const { produced, tally } = await spoolContent(directory, options, reading, async (take) => {
     const other = await becomeOther(user ?? null)
     return other === null
-      ? await readWholeFile(range, take, signal)
-      : await readAsUser(other, command.id, range, take, signal)
+      ? await readWholeFile(range, take, signal, allow)
+      : await readAsUser(other, command.id, range, { take, allow, signal })
   })
   return { ...tally, answer: { size: produced.size, sha256: tally.streams.content?.sha256 } }
 }

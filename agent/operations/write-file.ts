@@ -14,6 +14,7 @@ import { basename, dirname, join, resolve } from 'node:path'
 import { z } from 'zod'
 import { errnoOf } from '../runner/command-record.ts'
 import { findOwner } from './find-owner.ts'
+import { type AllowOpened, descriptorPath, truePathOf } from './opened-path.ts'
 import { OperationFailure } from './operation-failure.ts'
 
 export const WriteRequest = z.strictObject({
@@ -46,6 +47,13 @@ export interface WriteJournal {
   record: (staged: StagedFile) => Promise<void>
 }
 
+export interface WriteParts {
+  journal: WriteJournal
+  /** Asked about the file's true path before anything is written. */
+  allow: AllowOpened
+  signal: AbortSignal
+}
+
 /** Size and digest of the file as it is afterwards. */
 export type WriteAnswer = Pick<StagedFile, 'size' | 'sha256'>
 
@@ -59,14 +67,13 @@ export type WriteAnswer = Pick<StagedFile, 'size' | 'sha256'>
 export async function writeOnce(
   request: WriteRequest,
   content: AsyncIterable<Uint8Array>,
-  journal: WriteJournal,
-  signal: AbortSignal,
+  { journal, allow, signal }: WriteParts,
 ): Promise<WriteAnswer> {
   const earlier = journal.staged
   const fate = earlier === null ? 'redo' : await findFate(earlier, request)
   if (earlier !== null && fate === 'committed') return finish(earlier)
   if (earlier !== null && fate === 'staged') return commit(earlier, request)
-  const staged = await stage(request, content, signal)
+  const staged = await stage(request, content, { allow, signal })
   try {
     signal.throwIfAborted()
     await journal.record(staged)
@@ -93,7 +100,7 @@ async function findFate(staged: StagedFile, { placement, path }: WriteRequest) {
 async function stage(
   request: WriteRequest,
   content: AsyncIterable<Uint8Array>,
-  signal: AbortSignal,
+  { allow, signal }: Pick<WriteParts, 'allow' | 'signal'>,
 ): Promise<StagedFile> {
   const { path, placement, commandId } = request
   if (!path.startsWith('/') || path.endsWith('/')) {
@@ -102,20 +109,28 @@ async function stage(
       `"${path}" must begin with /, and not end with it`,
     )
   }
-  const target = await resolveTarget(path, placement)
-  const before = await lookAt(target)
+  const resolved = await resolveTarget(path, placement)
+  // From here on by the open folder: another one that is put in its place is not the one that was allowed.
+  await using folder = await openFolder(dirname(resolved))
+  const truePath = await truePathOf(folder)
+  const target = join(truePath, basename(resolved))
+  await allow(target)
+  const inFolder = (name: string) => join(descriptorPath(folder), name)
+  const existing = inFolder(basename(resolved))
+  const before = await lookAt(existing)
   refuseTarget(path, before, placement)
-  const temporary = join(dirname(target), `.sahara-agent-${commandId}`)
+  const name = `.sahara-agent-${commandId}`
+  const temporary = inFolder(name)
   // Left behind by an attempt that was killed. Made with O_EXCL, so nobody can slip another file in.
   await unlink(temporary).catch(() => {})
   const flags = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW
   await using file = await open(temporary, flags, 0o600)
   try {
-    const sum = await fill(file, inOrder(content, before ? target : null, placement), signal)
+    const sum = await fill(file, inOrder(content, before ? existing : null, placement), signal)
     await setOwnerAndMode(file, before, request)
     await file.sync()
     const { dev: device, ino: inode } = await file.stat()
-    return { temporary, target, device, inode, ...sum }
+    return { temporary: join(truePath, name), target, device, inode, ...sum }
   } catch (error) {
     await unlink(temporary).catch(() => {})
     throw error
@@ -209,7 +224,10 @@ async function setOwnerAndMode(
 }
 
 async function commit(staged: StagedFile, { placement, path }: WriteRequest): Promise<WriteAnswer> {
-  const { temporary, target } = staged
+  await using folder = await openFolder(dirname(staged.target))
+  const inFolder = (file: string) => join(descriptorPath(folder), basename(file))
+  const [temporary, target] = [inFolder(staged.temporary), inFolder(staged.target)]
+  await refuseOtherFolder(folder, temporary, staged)
   try {
     // A rename would replace what somebody else made in this very moment; a link does not.
     if (placement === 'create') await link(temporary, target)
@@ -220,6 +238,22 @@ async function commit(staged: StagedFile, { placement, path }: WriteRequest): Pr
     throw new OperationFailure('file-exists', `"${path}" exists already`, { cause: error })
   }
   return finish(staged)
+}
+
+/** The folder must still be the one that was allowed, and hold the very file that was staged. */
+async function refuseOtherFolder(
+  folder: FileHandle,
+  temporary: string,
+  { target, inode }: StagedFile,
+): Promise<void> {
+  const isSame = (await truePathOf(folder)) === dirname(target)
+  if (isSame && (await lookAt(temporary))?.ino === inode) return
+  const message = `"${dirname(target)}" was replaced by another folder while the file was being written`
+  throw new OperationFailure('path-changed', message)
+}
+
+async function openFolder(path: string): Promise<FileHandle> {
+  return await open(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW)
 }
 
 async function finish({ temporary, target, size, sha256 }: StagedFile): Promise<WriteAnswer> {

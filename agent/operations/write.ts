@@ -6,6 +6,7 @@ import type { World } from '../../protocol/world.ts'
 import { becomeOther, writeAsUser } from './as-user.ts'
 import type { OperationHandler } from './begin-command.ts'
 import { runLocally } from './local-command.ts'
+import { allowOpened } from './opened-path.ts'
 import type { CommandToRun, RunningCommand } from './operation.ts'
 import { StagedFile, type WriteJournal, type WriteRequest, writeOnce } from './write-file.ts'
 
@@ -25,10 +26,11 @@ export function createWrite(world: World): OperationHandler<WriteOperation> {
       }
       const journal = await openWriteJournal(toRun.directory)
       const other = await becomeOther(fields.user ?? null)
+      const allow = allowOpened(toRun)
       const answer =
         other === null
-          ? await writeOnce(request, openContent(toRun.contentPath), journal, signal)
-          : await writeAsUser(other, request, toRun.contentPath, journal, signal)
+          ? await writeOnce(request, openContent(toRun.contentPath), { journal, allow, signal })
+          : await writeAsUser(other, request, toRun.contentPath, { journal, allow, signal })
       return { answer: { ...answer } }
     })
   return {

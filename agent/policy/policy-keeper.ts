@@ -3,7 +3,7 @@ import type { ReadOperation, WriteOperation } from '../../protocol/messages/oper
 import type { Reason } from '../../protocol/messages/replies.ts'
 import type { Log } from '../log.ts'
 import { decide } from './decide.ts'
-import { examineCommand, examinePath, isGoverned } from './examine-command.ts'
+import { examineCommand, isGoverned } from './examine-command.ts'
 import type { PolicyLimits } from './policy-file.ts'
 import type { Question } from './question.ts'
 import { type LoadedPolicy, readPolicy } from './read-policy.ts'
@@ -96,7 +96,8 @@ export async function keepPolicy(parts: PolicyKeeperParts): Promise<PolicyKeeper
     },
     judgeOpened: async (command, operation, truePath) => {
       const question = await examineCommand(operation, command, loaded.policy)
-      return answer(command, { ...question, path: examinePath(truePath) })
+      const path = { leadsTo: truePath, names: [operation.path, truePath] }
+      return answer(command, { ...question, path })
     },
   }
 }
