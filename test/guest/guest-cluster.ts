@@ -2,6 +2,8 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { z } from 'zod'
+import { createApiClient } from '../../controller/cli/api/api-client.ts'
+import { connectApi } from '../../controller/cli/api/api-connection.ts'
 import { type CliResult, startSystem } from '../system/start-system.ts'
 import { openOwnQueue } from '../system/system-queue.ts'
 import { waitFor } from '../system/wait-for.ts'
@@ -35,6 +37,10 @@ export async function startGuestCluster(advertisedUrl: string): Promise<GuestClu
       return { ...queue, settings: { ...queue.settings, advertisedUrl } }
     }),
   )
+  // A look every few milliseconds must cost little: a guest in software emulation needs the processor.
+  const api = createApiClient(
+    stack.use(connectApi({ kind: 'socket', socketPath: system.socketPath })),
+  )
   const cli = async (...words: string[]) => system.cli(words)
   const must = async (...words: string[]) => {
     const done = await cli(...words)
@@ -62,8 +68,10 @@ export async function startGuestCluster(advertisedUrl: string): Promise<GuestClu
       waitFor(
         `${instance} to enrol`,
         async () => {
-          const shown = await cli('instance', 'show', `test/${instance}`, '--json')
-          return shown.stdout.includes('"enrolled"')
+          const { value } = await api.listInstances('test')
+          return value.instances.some(
+            ({ name, state }) => name === instance && state === 'enrolled',
+          )
         },
         patienceMs,
       ),

@@ -76,6 +76,7 @@ function boot(root: string, network: GuestNetwork, console: ConsoleLog) {
     '--quiet',
     '--boot',
     '--register=no',
+    '--resolv-conf=off',
     '--keep-unit',
     '--console=read-only',
     '--capability=CAP_NET_ADMIN',
