@@ -1,6 +1,7 @@
 import { mkdir, open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import type { World } from '../protocol/world.ts'
 import { StateLockedError, StoreUnusableError } from './errors.ts'
 
 /**
@@ -11,6 +12,38 @@ import { StateLockedError, StoreUnusableError } from './errors.ts'
  * @throws {StoreUnusableError} the directory cannot be made or written.
  */
 export async function lockState(stateDirectory: string): Promise<Disposable> {
+  const path = await makeLockFile(stateDirectory)
+  const lock = tryLock(path)
+  if (lock) return lock
+  throw new StateLockedError(
+    `another controller uses ${stateDirectory}; stop it, wait for its end with --standby, or configure another stateDirectory`,
+  )
+}
+
+/** How long a controller on standby rests between two looks, in milliseconds. */
+const lookAgainMs = 200
+
+/**
+ * Waits until the state directory is free, then takes it: the second controller of a fail-over pair. The kernel frees the
+ * lock of a dead process, so no clock and no heartbeat decides, and there is never a moment with two.
+ *
+ * @throws {StoreUnusableError} the directory cannot be made or written.
+ * @throws the signal's reason, when it is aborted meanwhile.
+ */
+export async function awaitState(
+  stateDirectory: string,
+  world: World,
+  signal: AbortSignal,
+): Promise<Disposable> {
+  const path = await makeLockFile(stateDirectory)
+  while (true) {
+    const lock = tryLock(path)
+    if (lock) return lock
+    await world.sleep(lookAgainMs, signal)
+  }
+}
+
+async function makeLockFile(stateDirectory: string): Promise<string> {
   const path = join(stateDirectory, 'controller.lock')
   try {
     await mkdir(stateDirectory, { recursive: true, mode: 0o700 })
@@ -21,15 +54,16 @@ export async function lockState(stateDirectory: string): Promise<Disposable> {
       cause,
     })
   }
+  return path
+}
+
+function tryLock(path: string): Disposable | undefined {
   const database = new DatabaseSync(path, { timeout: 0 })
   try {
     database.exec('BEGIN EXCLUSIVE')
-  } catch (cause) {
+  } catch {
     database.close()
-    throw new StateLockedError(
-      `another controller uses ${stateDirectory}; stop it, or configure another stateDirectory`,
-      { cause },
-    )
+    return undefined
   }
   return { [Symbol.dispose]: () => database.close() }
 }

@@ -2,11 +2,10 @@ import { randomUUID } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { ControllerUnreachableError } from '../../controller/cli/errors.ts'
 import type { Gate, Passing } from '../system/gate-proxy.ts'
 import { kindsIn } from '../system/read-passing.ts'
 import { type ClusterSettings, startCluster, type TestCluster } from '../system/start-cluster.ts'
-import { waitFor } from '../system/wait-for.ts'
+import { waitForEnd, whileUnreachable } from './wait-for-end.ts'
 
 /** Longer than a claim, so that what a killed claimer held comes back. */
 const claimOverMs = 70_000
@@ -171,30 +170,4 @@ async function beginMarking(cluster: TestCluster): Promise<string> {
   )
   if (!command) throw new Error('no command was made')
   return command.id
-}
-
-async function waitForEnd(
-  { api }: TestCluster,
-  id: string,
-): Promise<{ state: string; ended: boolean }> {
-  while (true) {
-    const record = await whileUnreachable(() => api.getCommand(id, { wait: true }))
-    if (record.ended) return record
-  }
-}
-
-/** Asks again while the controller is being started again. */
-async function whileUnreachable<T>(ask: () => Promise<{ value: T }>): Promise<T> {
-  let answer: T | undefined
-  await waitFor('the controller to answer', async () => {
-    try {
-      answer = (await ask()).value
-      return true
-    } catch (error) {
-      if (error instanceof ControllerUnreachableError) return false
-      throw error
-    }
-  })
-  if (answer === undefined) throw new Error('the controller gave no answer')
-  return answer
 }

@@ -1,10 +1,11 @@
 import { once } from 'node:events'
-import { pino } from 'pino'
+import { type Logger, pino } from 'pino'
 import { z } from 'zod'
-import { defaultStateDirectory } from '../../config.ts'
+import { type ControllerConfig, defaultStateDirectory } from '../../config.ts'
 import { readControllerConfig } from '../../read-config.ts'
 import { readControllerCloud } from '../../read-controller-cloud.ts'
 import { type Controller, openController } from '../../serve.ts'
+import { awaitState } from '../../state-lock.ts'
 import type { DefineCommand } from '../act.ts'
 import { examples } from '../connection-options.ts'
 import type { Terminal } from '../terminal.ts'
@@ -29,6 +30,7 @@ const Options = z.object({
   embeddedQueue: z.boolean().default(false),
   queuePort: z.exactOptional(port),
   queueDatabase: z.exactOptional(text),
+  standby: z.boolean().default(false),
   logLevel: z.exactOptional(text),
   json: z.boolean().default(false),
 })
@@ -46,6 +48,10 @@ export const defineServe: DefineCommand = (command, act) => {
     .option('--embedded-queue', 'serve the queue from this very process')
     .option('--queue-port <port>', 'of the embedded queue (default: 8888)')
     .option('--queue-database <file>', 'of the embedded queue (default: in the state directory)')
+    .option(
+      '--standby',
+      'wait for the end of another controller on this state directory, then take over',
+    )
     .option('--log-level <level>', 'debug, info, warn, error or silent (default: info)')
     .option('--json', 'say where it listens as JSON, for whoever started it')
     .addHelpText(
@@ -74,10 +80,28 @@ async function serve(options: Options, terminal: Terminal): Promise<number> {
   using _ = terminal.onStop(() => stop.abort())
   const log = pino({ level: config.logLevel }, terminal.stderr)
   const cloud = await readControllerCloud(config, terminal.env)
-  await using controller = await openController(config, terminal.world, log, cloud)
+  const lock = options.standby ? await waitForTurn(config, terminal, log, stop.signal) : undefined
+  if (stop.signal.aborted) return 0
+  await using controller = await openController(config, terminal.world, log, cloud, lock)
   await writeAll(terminal.stdout, readyLine(options, controller))
   if (!stop.signal.aborted) await once(stop.signal, 'abort')
   return 0
+}
+
+/** A pair on one machine, or on a shared file system whose locks end with their holder: one serves, one waits. */
+async function waitForTurn(
+  { stateDirectory }: ControllerConfig,
+  { world }: Terminal,
+  log: Logger,
+  stop: AbortSignal,
+): Promise<Disposable | undefined> {
+  log.info({ stateDirectory }, 'on standby until no other controller uses the state directory')
+  try {
+    return await awaitState(stateDirectory, world, stop)
+  } catch (error) {
+    if (!stop.aborted) throw error
+    return undefined
+  }
 }
 
 /** The flags in the shape of the configuration; a flag that was not given does not appear. */
