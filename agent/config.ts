@@ -30,6 +30,14 @@ export const Limits = z.strictObject({
     .int()
     .min(0)
     .default(16 * 2 ** 30),
+  /**
+   * The output of one program, in bytes, up to which all of it is sent; of more, the beginning and the last 512 KiB. What is
+   * dropped is counted, and digested with the rest. So much of it waits on the disk at most: `spool.outputLimitBytes`.
+   */
+  outputBytesPerCommand: z
+    .int()
+    .min(2 ** 20)
+    .default(16 * 2 ** 30),
   /** Free disk space that commands' content and new commands leave alone, in bytes. */
   reserveBytes: z
     .int()

@@ -26,7 +26,7 @@ export interface Outside {
   env?: Readonly<Record<string, string | undefined>>
   /** What runs commands. It is disposed of when the agent ends; commands run on without it. */
   createOperations: (
-    options: { stateDirectory: string; spoolLimitBytes: number },
+    options: { stateDirectory: string; spoolLimitBytes: number; outputLimitBytes: number },
     world: World,
   ) => Operations & AsyncDisposable
   /** Stop claiming, let end what is about to end, go. */
@@ -66,6 +66,7 @@ export async function runAgent(config: AgentConfig, outside: Outside): Promise<v
   outside.onReload?.(() => void policy.reload())
   const clock = createServerClock(world)
   const board = createStatusBoard(stateDirectory, world)
+  board.policy = policy.current
   const metrics = createAgentMetrics(board.read)
   await using _statusSocket = await serveStatus(paths.statusSocket, {
     status: board.read,
@@ -85,8 +86,12 @@ export async function runAgent(config: AgentConfig, outside: Outside): Promise<v
     },
   )
   if (!introduction) return
-  const spoolLimitBytes = spool.outputLimitBytes
-  await using operations = outside.createOperations({ stateDirectory, spoolLimitBytes }, world)
+  const operationsOptions = {
+    stateDirectory,
+    spoolLimitBytes: spool.outputLimitBytes,
+    outputLimitBytes: limits.outputBytesPerCommand,
+  }
+  await using operations = outside.createOperations(operationsOptions, world)
   await using background = createBackground(closing, log)
   await serve({
     ...startingParts,

@@ -26,6 +26,17 @@ export const OperationsOptions = z.strictObject({
     .int()
     .min(1024 * 1024)
     .default(64 * 1024 * 1024),
+  /** Output of one program, in bytes, up to which all is kept; of more, the beginning and the end. */
+  outputLimitBytes: z
+    .int()
+    .min(1024 * 1024)
+    .default(16 * 2 ** 30),
+  /** How much of the end is kept then, in bytes, of memory in the runner. */
+  outputTailBytes: z
+    .int()
+    .min(1)
+    .max(512 * 1024)
+    .default(512 * 1024),
   /** How long the runner stays without commands and without an agent, in milliseconds. */
   runnerIdleMs: z.int().min(1).default(60_000),
 })

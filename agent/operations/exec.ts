@@ -62,7 +62,7 @@ function toSpec(
   { command, directory, deadlineMs }: CommandToRun,
   { env, cwd, user, pty }: ExecOperation,
   program: Program,
-  { spoolLimitBytes }: OperationsOptions,
+  { spoolLimitBytes, outputLimitBytes, outputTailBytes }: OperationsOptions,
 ): CommandSpec {
   const { timeoutSeconds, silenceSeconds, graceSeconds } = command
   return {
@@ -79,6 +79,7 @@ function toSpec(
     graceMs: graceSeconds * 1000,
     spoolLimitBytes,
     // At least one whole segment must be discardable before the spool is full.
+    keep: { headBytes: outputLimitBytes - outputTailBytes, tailBytes: outputTailBytes },
     segmentBytes: Math.min(segmentBytes, Math.ceil(spoolLimitBytes / 4)),
   }
 }

@@ -36,5 +36,7 @@ export const CommandSpec = z.strictObject({
   /** Undiscarded output at which the command's pipes are left unread. */
   spoolLimitBytes: z.int().min(1),
   segmentBytes: z.int().min(1),
+  /** How much of its output is kept: from the beginning, and from the end. */
+  keep: z.strictObject({ headBytes: z.int().min(0), tailBytes: z.int().min(1) }),
 })
 export type CommandSpec = z.output<typeof CommandSpec>

@@ -59,6 +59,7 @@ export function runCommand(
     directory: spec.directory,
     limitBytes: spec.spoolLimitBytes,
     segmentBytes: spec.segmentBytes,
+    keep: spec.keep,
     onWritten,
     onRoom: () => collector?.resume(),
     onFailure: (error) => ending.demand(spoolFailure(error), 0),

@@ -1,6 +1,7 @@
 import { createHash, type Hash } from 'node:crypto'
 import { type FileHandle, open } from 'node:fs/promises'
 import type { OutputStream, Result } from '../../protocol/messages/replies.ts'
+import { createOutputTail } from './output-tail.ts'
 import { encodeFrameHeader, framePayloadLimitBytes } from './spool-frame.ts'
 import { segmentPath } from './spool-segments.ts'
 
@@ -10,6 +11,11 @@ export interface SpoolOptions {
   /** Undiscarded bytes at which the spool calls itself full, so that whoever reads the pipes stops. */
   limitBytes: number
   segmentBytes: number
+  /**
+   * How much of the whole output is kept: so much of its beginning, and then the end. What lies between is counted and
+   * digested, and dropped. Without it all is kept.
+   */
+  keep?: { headBytes: number; tailBytes: number }
   /** Bytes up to `offset` (all streams together) can be read from the files. */
   onWritten: (offset: number) => void
   /** There is room again after `isFull()`. */
@@ -54,6 +60,8 @@ export function createSpoolWriter(options: SpoolOptions): SpoolWriter {
   let finishing: ReturnType<SpoolWriter['finish']> | undefined
   const tallies = new Map<OutputStream, StreamTally>()
   const segments = createSegmentFile(options)
+  const tail = createOutputTail(options.keep?.tailBytes ?? 1)
+  let headLeft = options.keep?.headBytes ?? Number.POSITIVE_INFINITY
 
   const isFull = () =>
     !hasFailed &&
@@ -96,7 +104,16 @@ export function createSpoolWriter(options: SpoolOptions): SpoolWriter {
     flushing = undefined
   }
 
+  const enqueue = (stream: OutputStream, bytes: Uint8Array) => {
+    if (hasFailed || bytes.length === 0) return
+    queue.push({ stream, bytes })
+    queuedBytes += bytes.length
+    flushing ??= flush()
+  }
+
   const finish = async () => {
+    // The limit does not count for the tail: nothing more comes after it.
+    for (const { stream, bytes } of tail.take()) enqueue(stream, bytes)
     await flushing
     await segments.close()
     return { outputBytes: writtenOffset, streams: summarize(tallies) }
@@ -107,10 +124,10 @@ export function createSpoolWriter(options: SpoolOptions): SpoolWriter {
       const counted = tally(tallies, stream)
       counted.hash.update(bytes)
       counted.size += bytes.length
-      if (hasFailed || bytes.length === 0) return
-      queue.push({ stream, bytes })
-      queuedBytes += bytes.length
-      flushing ??= flush()
+      const head = bytes.subarray(0, headLeft)
+      headLeft -= head.length
+      enqueue(stream, head)
+      if (head.length < bytes.length) tail.add(stream, bytes.subarray(head.length))
     },
     isFull: () => {
       wasFull = isFull()

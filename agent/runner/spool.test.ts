@@ -124,6 +124,35 @@ describe('the spool of a command', () => {
     expect(await listSegments(directory)).toEqual(before.slice(-1))
   })
 
+  test('that is bounded keeps the beginning and the end, and says how much it dropped', async () => {
+    const keep = { headBytes: 50, tailBytes: 20 }
+    await fc.assert(
+      fc.asyncProperty(pieces, async (written) => {
+        await rm(directory, { recursive: true })
+        directory = await mkdtemp(join(tmpdir(), 'sahara-spool-'))
+        const writer = aWriter({ keep })
+        for (const [stream, bytes] of written) writer.append(stream, bytes)
+        const { outputBytes, streams } = await writer.finish()
+        const whole = Buffer.concat(written.map(([, bytes]) => bytes))
+        const kept =
+          whole.length <= 70 ? whole : Buffer.concat([whole.subarray(0, 50), whole.subarray(-20)])
+        const read = Buffer.concat((await readAll()).map((chunk) => chunk.bytes))
+        expect(read).toEqual(kept)
+        expect(outputBytes).toBe(kept.length)
+        const tallies = Object.values(streams)
+        const sum = (of: (tally: (typeof tallies)[number]) => number) =>
+          tallies.reduce((total, tally) => total + of(tally), 0)
+        expect(sum(({ size }) => size)).toBe(whole.length)
+        expect(sum(({ droppedBytes }) => droppedBytes)).toBe(whole.length - kept.length)
+        for (const stream of ['stdout', 'stderr'] as const) {
+          const own = Buffer.concat(written.filter(([s]) => s === stream).map(([, b]) => b))
+          if (own.length > 0) expect(streams[stream]?.sha256).toBe(sha256(own))
+        }
+      }),
+      { numRuns: 60 },
+    )
+  })
+
   test('calls itself full at its limit, and tells when there is room again', async () => {
     let rooms = 0
     const writer = aWriter({ limitBytes: 100, onRoom: () => (rooms += 1) })
