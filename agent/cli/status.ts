@@ -60,6 +60,7 @@ export function describeStatus(status: Status): string {
     ['running', running.length === 0 ? 'nothing' : running.join(', ')],
     ['waiting', String(status.waiting)],
     ['results owed', String(status.owed)],
+    ['policy', describePolicy(status.policy)],
     ['dropped', drops.length === 0 ? 'nothing' : drops.join(', ')],
   ] as const
   return rows.map(([name, value]) => `${`${name}:`.padEnd(20)}${value}\n`).join('')
@@ -77,6 +78,14 @@ function describePolling({ longPoll, pollPauseMs }: Status): string {
   return longPoll
     ? `held open until something comes, then ${pause}`
     : `every so often, next ${pause}`
+}
+
+function describePolicy(policy: Status['policy']): string {
+  if (!policy) return '-'
+  const { source, path, mode, preset, problem } = policy
+  if (source === 'broken') return `${path} CANNOT BE USED, everything is refused: ${problem}`
+  if (source === 'absent') return `no file at ${path}, so the preset "${preset}" holds`
+  return `${path}, mode ${mode}, preset ${preset}`
 }
 
 function describeMoment(moment: Date | null): string {

@@ -3,6 +3,7 @@ import type { World } from '../../protocol/world.ts'
 import { agentVersion } from '../agent-version.ts'
 import type { Enrolment } from '../enrol/enrolment.ts'
 import type { Facts } from '../facts.ts'
+import type { LoadedPolicy } from '../policy/read-policy.ts'
 import type { Status } from './status.ts'
 
 /** What the parts of the agent tell about themselves while they work, for `status`. */
@@ -13,6 +14,8 @@ export interface StatusBoard {
   enrolled: (() => Enrolment) | undefined
   /** Set once commands can run. */
   facts: (() => Facts) | undefined
+  /** Set once it was read. */
+  policy: (() => LoadedPolicy) | undefined
   notePoll: (poll: Poll) => void
   noteDrop: (reason: string) => void
   uptimeSeconds: () => number
@@ -41,6 +44,7 @@ export function createStatusBoard(
     enrolment: 'starting',
     enrolled: undefined,
     facts: undefined,
+    policy: undefined,
     notePoll: (poll) => {
       if (poll.via !== 'nobody') lastAnswerAt = world.now()
       lastPoll = poll
@@ -74,9 +78,16 @@ export function createStatusBoard(
         gateway: enrolment?.credentials.gateway ?? null,
         claimsVia: lastPoll?.via ?? null,
         pollPauseMs: lastPoll?.pauseMs ?? null,
+        policy: describePolicy(board.policy?.()),
         dropped,
       }
     },
   }
   return board
+}
+
+function describePolicy(loaded: LoadedPolicy | undefined): Status['policy'] {
+  if (!loaded) return null
+  const { source, path, problem, policy } = loaded
+  return { source, path, mode: policy.mode, preset: policy.preset, problem }
 }

@@ -31,6 +31,16 @@ export const Status = z.looseObject({
   claimsVia: z.enum(['queue', 'gateway', 'nobody']).nullable(),
   /** From the last claim's answer to the next claim, in milliseconds. */
   pollPauseMs: z.number().nullable(),
+  /** The tenant's policy in effect: `absent` is the preset `sahara`, `broken` refuses everything. */
+  policy: z
+    .looseObject({
+      source: z.enum(['file', 'absent', 'broken']),
+      path: z.string(),
+      mode: z.enum(['enforce', 'observe']),
+      preset: z.string(),
+      problem: z.string().nullable(),
+    })
+    .nullable(),
   /** How many messages were dropped, by reason, since the start. */
   dropped: z.record(z.string(), z.int()),
 })
