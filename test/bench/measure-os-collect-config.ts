@@ -45,6 +45,8 @@ export async function measureOsCollectConfig(
   try {
     await Promise.race([asked, exited])
     const startMs = world.monotonicMs() - startedMs
+    // Its first rounds are not those of something idle.
+    await world.sleep(10_000)
     const idle = await measureIdle(agent.pid ?? 0, idleMs, () => requests, world)
     return {
       name: 'os-collect-config',
