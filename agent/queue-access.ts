@@ -18,6 +18,8 @@ export interface QueueAccess extends AsyncDisposable {
     options: { limit: number; ttlSeconds: number; waitSeconds: number },
     signal: AbortSignal,
   ) => Promise<ClaimOutcome>
+  /** Which way the present claim goes, or the last one went; undefined before the first. */
+  claimsVia: () => 'queue' | 'gateway' | undefined
   /** Hands claimed messages back at once. */
   release: (claim: ClaimRef, signal: AbortSignal) => Promise<void>
   /** Deletes messages of the command queue; those that are gone are no error. */
@@ -47,13 +49,16 @@ export function createQueueAccess(
     return open.client
   }
   const gateway = createGatewayPath({ connect: connectTo, world, log })
+  let via: 'queue' | 'gateway' | undefined
   return {
+    claimsVia: () => via,
     claim: async (options, signal) => {
       const credentials = keeper.credentials()
       const auth = { kind: 'signed', url: credentials.claim } as const
       const queue = queueNamed(credentials.claim)
       const call = { ...options, auth, signal }
       const through = gateway.clientFor(credentials)
+      via = through === undefined ? 'queue' : 'gateway'
       if (through === undefined) {
         return { ...(await clientFor(credentials).claimMessages(queue, call)), via: 'queue' }
       }

@@ -75,7 +75,8 @@ export async function serve(parts: ServeParts): Promise<void> {
   const desk: Desk = new Map()
   const facts = () =>
     gatherFacts({ desk, journal, clock, bootId, uptimeSeconds: board.uptimeSeconds() })
-  Object.assign(board, { enrolled: keeper.enrolment, facts, phase: 'running' } as const)
+  const { claimsVia } = queue
+  Object.assign(board, { enrolled: keeper.enrolment, facts, claimsVia, phase: 'running' } as const)
   const carryOutParts: CarryOutParts = {
     ...persistence,
     journal,

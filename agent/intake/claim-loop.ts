@@ -12,7 +12,7 @@ export interface ClaimLoopParts extends TakeParts, PersistParts {
   queue: QueueAccess
   poll: PollOptions
   /** Told of each claim, for `status`; `pauseMs` lie between it and the next. */
-  onPolled: (outcome: Pick<ClaimOutcome, 'waited' | 'via'> & { pauseMs: number }) => void
+  onPolled: (poll: { answered: boolean; waited: boolean; pauseMs: number }) => void
 }
 
 /** How long a full agent waits before it looks again whether there is room, in milliseconds. */
@@ -53,8 +53,9 @@ export async function claimLoop(parts: ClaimLoopParts, stop: AbortSignal): Promi
       found.via === 'nobody' ? spreadOut(paceOptions()) : nextPoll(pace, outcome, paceOptions())
     pace = next.pace
     delayMs = next.delayMs
-    parts.onPolled({ waited: found.waited, via: found.via, pauseMs: delayMs })
-    if (found.via !== 'nobody') journal.noteQueuePaced(!found.waited)
+    const answered = found.via !== 'nobody'
+    parts.onPolled({ answered, waited: found.waited, pauseMs: delayMs })
+    if (answered) journal.noteQueuePaced(!found.waited)
     if (delayMs > 0) await world.sleep(delayMs, stop)
   }
 }

@@ -49,7 +49,7 @@ describe('a thousand agents that come to a server which does not wait', () => {
   /** How many requests the server gets in each tenth of a second, for so long. */
   function simulate(seconds: number): number[] {
     const { random } = fakeWorld()
-    const arrivals = new Array<number>(seconds * 10).fill(0)
+    const arrivals = Array.from({ length: seconds * 10 }, () => 0)
     for (let agent = 0; agent < 1000; agent += 1) {
       let { pace, delayMs } = spreadOut({ ...options, random: random() })
       let atMs = delayMs

@@ -16,6 +16,8 @@ export interface StatusBoard {
   facts: (() => Facts) | undefined
   /** Set once it was read. */
   policy: (() => LoadedPolicy) | undefined
+  /** Set once the agent claims. */
+  claimsVia: (() => 'queue' | 'gateway' | undefined) | undefined
   notePoll: (poll: Poll) => void
   noteDrop: (reason: string) => void
   uptimeSeconds: () => number
@@ -24,8 +26,8 @@ export interface StatusBoard {
 
 /** One claim, as the claim loop tells of it. */
 interface Poll {
+  answered: boolean
   waited: boolean
-  via: NonNullable<Status['claimsVia']>
   pauseMs: number
 }
 
@@ -44,9 +46,10 @@ export function createStatusBoard(
     enrolment: 'starting',
     enrolled: undefined,
     facts: undefined,
+    claimsVia: undefined,
     policy: undefined,
     notePoll: (poll) => {
-      if (poll.via !== 'nobody') lastAnswerAt = world.now()
+      if (poll.answered) lastAnswerAt = world.now()
       lastPoll = poll
     },
     noteDrop: (reason) => {
@@ -76,7 +79,7 @@ export function createStatusBoard(
         lastAnswerAt,
         longPoll: lastPoll?.waited ?? null,
         gateway: enrolment?.credentials.gateway ?? null,
-        claimsVia: lastPoll?.via ?? null,
+        claimsVia: board.claimsVia?.() ?? null,
         pollPauseMs: lastPoll?.pauseMs ?? null,
         policy: describePolicy(board.policy?.()),
         dropped,

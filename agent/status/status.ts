@@ -27,8 +27,8 @@ export const Status = z.looseObject({
   longPoll: z.boolean().nullable(),
   /** The gateway that the credentials name. */
   gateway: z.string().nullable(),
-  /** Which way the last claim went; `nobody`: the gateway has just failed. */
-  claimsVia: z.enum(['queue', 'gateway', 'nobody']).nullable(),
+  /** Which way the present claim goes, or the last one went. */
+  claimsVia: z.enum(['queue', 'gateway']).nullable(),
   /** From the last claim's answer to the next claim, in milliseconds. */
   pollPauseMs: z.number().nullable(),
   /** The tenant's policy in effect: `absent` is the preset `sahara`, `broken` refuses everything. */
