@@ -4,6 +4,7 @@ import type { ZaqarClient } from '../protocol/zaqar/zaqar-client.ts'
 import type { ClusterKeyring } from './cluster-keyring.ts'
 import type { ControllerConfig } from './config.ts'
 import type { DueBell } from './deadlines/due-bell.ts'
+import type { ControllerMetrics } from './metrics/controller-metrics.ts'
 import type { Store } from './store/open-store.ts'
 import type { Wakeups } from './wakeups.ts'
 
@@ -19,5 +20,6 @@ export interface Context {
   keyring: ClusterKeyring
   wakeups: Wakeups
   dueBell: DueBell
+  metrics: ControllerMetrics
   log: Logger
 }

@@ -14,6 +14,8 @@ import { startDepartures } from './dispatch/departures.ts'
 import { openEmbeddedQueue } from './embedded-queue.ts'
 import { openReception } from './enrolment/reception.ts'
 import { startRenewals } from './enrolment/renew-credentials.ts'
+import { createControllerMetrics } from './metrics/controller-metrics.ts'
+import { measureQueue } from './metrics/measure-queue.ts'
 import { startAnnouncer } from './replies/announcer.ts'
 import { startCollectors } from './replies/collectors.ts'
 import { startSettlements } from './replies/settlements.ts'
@@ -56,7 +58,9 @@ export async function openController(
   const store = parts.use(await openStore(config.stateDirectory, world))
   const embedded = parts.use(await openEmbeddedQueue(config, world, log))
   const connection = parts.use(await connectQueue(config, { embedded, cloud }, world, log))
-  const { queue, advertised } = connection
+  const { advertised } = connection
+  const metrics = createControllerMetrics(store)
+  const queue = measureQueue(connection.queue, metrics, world)
   const keyring = createClusterKeyring(store)
   const [wakeups, dueBell] = [createWakeups(), createDueBell()]
   const context: Context = {
@@ -68,6 +72,7 @@ export async function openController(
     keyring,
     wakeups,
     dueBell,
+    metrics,
     log,
   }
 

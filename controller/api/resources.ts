@@ -18,6 +18,7 @@ import { Bytes, Instant, Name, Sha256 } from '../../protocol/messages/wire-types
  * | --- | --- | --- |
  * | GET /v1/openapi.json | | this API, as an OpenAPI 3.1 document |
  * | GET /v1/status | | 200 ControllerStatus |
+ * | GET /v1/metrics | | 200 text/plain: Prometheus' text format (docs/observability.md) |
  * | POST /v1/clusters | NewCluster | 201 Cluster; 409 the name is taken |
  * | GET /v1/clusters | | 200 {clusters: Cluster[]} |
  * | GET /v1/clusters/{cluster} | | 200 Cluster; {cluster} is a name or an id |

@@ -4,6 +4,7 @@ import { clusterRoutes } from './routes/clusters.ts'
 import { commandRoutes } from './routes/commands.ts'
 import { contentRoutes } from './routes/contents.ts'
 import { instanceRoutes } from './routes/instances.ts'
+import { metricsRoutes } from './routes/metrics.ts'
 import { outputRoutes } from './routes/output.ts'
 import { statusRoutes } from './routes/status.ts'
 
@@ -11,6 +12,7 @@ import { statusRoutes } from './routes/status.ts'
 export function allRoutes(parts: ApiParts): readonly Route[] {
   return [
     ...statusRoutes(parts),
+    ...metricsRoutes(parts),
     ...clusterRoutes(parts),
     ...instanceRoutes(parts),
     ...contentRoutes(parts),

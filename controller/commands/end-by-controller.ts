@@ -11,7 +11,7 @@ export function hasNeverLeft(command: StoredCommand, departures: Departures): bo
 
 /** Ends a command that has never left: nobody but us knows of it. Call it inside `write`. */
 export function endNeverPosted(
-  { store, world }: Pick<Context, 'store' | 'world'>,
+  { store, world, metrics }: Pick<Context, 'store' | 'world' | 'metrics'>,
   command: StoredCommand,
   state: 'cancelled' | 'expired',
 ): void {
@@ -28,6 +28,7 @@ export function endNeverPosted(
   } satisfies Result
   if (endCommand(store, command.id, { state, result, now, dueAt: null })) {
     settleOutput(store, command.id, true)
+    metrics.noteEnded(state, (now.getTime() - command.createdAt.getTime()) / 1000)
   }
 }
 
@@ -35,7 +36,12 @@ export function endNeverPosted(
  * Gives a command up: it may have run, and nobody knows. Its reply key stays, so that a late answer can at least be
  * told from a forged one. Call it inside `write`.
  */
-export function endLost({ store, world }: Pick<Context, 'store' | 'world'>, id: string): void {
+export function endLost(
+  { store, world, metrics }: Pick<Context, 'store' | 'world' | 'metrics'>,
+  { id, createdAt }: Pick<StoredCommand, 'id' | 'createdAt'>,
+): void {
   const end = { state: 'lost', result: null, now: world.now(), dueAt: null } as const
-  if (endCommand(store, id, end)) settleOutput(store, id, false, { keepReplyKey: true })
+  if (!endCommand(store, id, end)) return
+  settleOutput(store, id, false, { keepReplyKey: true })
+  metrics.noteEnded('lost', (end.now.getTime() - createdAt.getTime()) / 1000)
 }

@@ -41,7 +41,7 @@ function endDueCommand(context: Context, departures: Departures, command: Stored
       return endNeverPosted(context, command, 'expired')
     case 'lose':
       context.log.warn({ command: command.id }, 'no word of a command until after its deadline')
-      return endLost(context, command.id)
+      return endLost(context, command)
     case 'settle':
       return settleIncomplete(context, command)
     case 'wait':

@@ -23,7 +23,7 @@ export function retireInstance(
   const { store, wakeups, world } = context
   for (const command of listOpenCommands(store, instance.id)) {
     if (hasNeverLeft(command, departures)) endNeverPosted(context, command, 'cancelled')
-    else endLost(context, command.id)
+    else endLost(context, command)
     wakeups.wake(commandKey(command.id))
   }
   const now = world.now()

@@ -12,6 +12,7 @@ import { createCluster } from '../clusters/create-cluster.ts'
 import { fileCommand } from '../commands/file-command.ts'
 import type { Context } from '../context.ts'
 import { createDueBell } from '../deadlines/due-bell.ts'
+import { createControllerMetrics } from '../metrics/controller-metrics.ts'
 import { readControllerConfig } from '../read-config.ts'
 import { readCommand } from '../store/commands.ts'
 import { insertInstance, readInstance } from '../store/instances.ts'
@@ -51,6 +52,7 @@ beforeAll(async () => {
     keyring: createClusterKeyring(store),
     wakeups: createWakeups(),
     dueBell: createDueBell(),
+    metrics: createControllerMetrics(store),
     log: pino({ level: 'silent' }),
   }
   const cluster = await createCluster(context, { name: 'c1' })

@@ -15,6 +15,7 @@ export function takeReply(context: Context, commandId: string, reply: Reply): vo
   markSeen(store, command.instanceId, world.now())
   switch (reply.kind) {
     case 'accepted':
+      noteFirstWord(context, command)
       return markAccepted(store, command.id, world.now())
     case 'progress':
       return noteContentTaken(store, command.id, reply.progress.contentBytes)
@@ -31,7 +32,12 @@ function takeResult(context: Context, command: StoredCommand, result: Result): v
   const settleBy = new Date(world.now().getTime() + config.lostMarginSeconds * 1000)
   context.dueBell.ring(settleBy)
   const end = { state: result.state, result, now: world.now(), dueAt: settleBy }
-  if (endCommand(store, command.id, end) || command.state === result.state) return
+  if (endCommand(store, command.id, end)) {
+    noteFirstWord(context, command)
+    context.metrics.noteEnded(result.state, secondsSince(command.createdAt, end.now))
+    return
+  }
+  if (command.state === result.state) return
   const alert = {
     at: world.now(),
     code: 'late-result',
@@ -39,4 +45,16 @@ function takeResult(context: Context, command: StoredCommand, result: Result): v
   }
   log.warn({ command: command.id, instance: command.instanceId, alert: alert.code }, alert.message)
   insertAlert(store, command.instanceId, alert, config.limits.alertsPerInstance)
+}
+
+/** `accepted`, or the result where that came at once. */
+function noteFirstWord(
+  { metrics, world }: Context,
+  { acceptedAt, createdAt }: StoredCommand,
+): void {
+  if (acceptedAt === null) metrics.noteFirstWord(secondsSince(createdAt, world.now()))
+}
+
+function secondsSince(moment: Date, now: Date): number {
+  return (now.getTime() - moment.getTime()) / 1000
 }

@@ -11,6 +11,7 @@ import { createClusterKeyring } from '../cluster-keyring.ts'
 import { createCluster } from '../clusters/create-cluster.ts'
 import type { Context } from '../context.ts'
 import { createDueBell } from '../deadlines/due-bell.ts'
+import { createControllerMetrics } from '../metrics/controller-metrics.ts'
 import { readControllerConfig } from '../read-config.ts'
 import { insertInstance, markInstanceDeleted, pinInstance } from '../store/instances.ts'
 import { openStore, type Store } from '../store/open-store.ts'
@@ -54,6 +55,7 @@ async function openContext(endpoint: string, settings: object = { gateway: defau
     keyring: createClusterKeyring(store),
     wakeups: createWakeups(),
     dueBell: createDueBell(),
+    metrics: createControllerMetrics(store),
     log: pino({ level: 'silent' }),
   }
   return context
