@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import {
   appendFileSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -14,6 +15,7 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { fakeWorld } from '../../test/fake-world.ts'
+import { AuditUnavailableError } from '../errors.ts'
 import { type AuditHead, parseLine } from './audit-line.ts'
 import { type AuditLogOptions, openAuditLog } from './audit-log.ts'
 import { readAudit } from './read-audit.ts'
@@ -174,6 +176,24 @@ describe('the audit log', () => {
     appendFileSync(newest(), 'x')
     await log.flushedHead()
     expect(alarms).toEqual(['its newest file was removed', 'its newest file was changed'])
+  })
+
+  test('says when it cannot be written, and later how much is missing', async () => {
+    await using log = open({ fileBytes: 1024 })
+    const until = () => {
+      for (let index = 0; index < 20; index += 1) log.append({ event: 'begun' })
+    }
+    rmSync(directory, { recursive: true })
+    expect(until).toThrow(AuditUnavailableError)
+    log.note({ event: 'ended' })
+    log.note({ event: 'ended' })
+    mkdirSync(directory)
+    log.append({ event: 'begun' })
+    const lines = readFileSync(newest(), 'utf8').trimEnd().split('\n')
+    expect(lines.map((line) => JSON.parse(line))).toMatchObject([
+      { event: 'gap', lines: 2 },
+      { event: 'begun' },
+    ])
   })
 
   test('keeps a line within its bound, whatever it is to tell', async () => {

@@ -96,8 +96,8 @@ export async function keepPolicy(parts: PolicyKeeperParts): Promise<PolicyKeeper
     },
     judgeOpened: async (command, operation, truePath) => {
       const question = await examineCommand(operation, command, loaded.policy)
-      const path = { leadsTo: truePath, names: [operation.path, truePath] }
-      return answer(command, { ...question, path })
+      const opened = { leadsTo: truePath, names: [operation.path, truePath] }
+      return answer(command, { ...question, path: opened })
     },
   }
 }

@@ -20,3 +20,12 @@ describe('the policy file to begin with', () => {
     expect(shipped).toBe(renderPolicy('sahara'))
   })
 })
+
+test('every example of docs/policy.md that is a whole file is valid', async () => {
+  const page = await readFile(new URL('../../docs/policy.md', import.meta.url), 'utf8')
+  const examples = [...page.matchAll(/```yaml\n(version: 1\n[^`]*)```/g)].map(
+    ([, text = '']) => text,
+  )
+  expect(examples.length).toBeGreaterThan(2)
+  for (const text of examples) expect(parsePolicy(text)).toMatchObject({ ok: true })
+})
