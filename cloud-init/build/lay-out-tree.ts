@@ -16,14 +16,14 @@ export async function layOutTree(
   await rm(tree, { recursive: true, force: true })
   const library = join(tree, 'usr/lib/sahara-agent')
   const documents = join(tree, 'usr/share/doc/sahara-agent')
-  // Empty: user-data puts the bootstrap there. Nothing of an identity is ever in a package.
-  await mkdir(join(tree, 'etc/sahara-agent'), { recursive: true })
   await mkdir(library, { recursive: true })
   await cp(bundle.directory, library, { recursive: true })
   await put(join(library, 'package.json'), '{"type":"module"}\n')
   await cp(runtime.node, join(library, 'node'))
   await chmod(join(library, 'node'), 0o755)
   const source = join(root, 'cloud-init')
+  // Beside it user-data puts the bootstrap. Nothing of an identity is ever in a package.
+  await put(join(tree, 'etc/sahara-agent/policy.yaml'), await readFile(join(source, 'policy.yaml')))
   await put(
     join(tree, 'usr/bin/sahara-agent'),
     await readFile(join(source, 'debian/launcher.sh')),
