@@ -29,7 +29,7 @@ export async function buildGuest(
   const { stdout } = await execa(process.execPath, build, { cwd: root })
   const deb = stdout.trim()
   const flags = form === 'container' ? ['--tree-only'] : []
-  await execa('cloud-init/image/build-image', [...flags, deb, directory, cache], { cwd: root })
+  await execa(join(root, 'cloud-init/image/build-image'), [...flags, deb, directory, cache])
   return {
     directory,
     tree: join(directory, 'tree'),
