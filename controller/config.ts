@@ -2,6 +2,7 @@ import { isIP } from 'node:net'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { z } from 'zod'
+import { NetworkOptions } from '../protocol/network/network-options.ts'
 
 const path = z.string().min(1).max(4096)
 const port = z.int().min(0).max(65_535)
@@ -181,6 +182,8 @@ export const ControllerConfig = z.strictObject({
   socketPath: z.exactOptional(path),
   listen: z.exactOptional(Listen),
   queue: Queue,
+  /** Proxies on the way to the queue service; what is said here wins over the environment. */
+  network: NetworkOptions.omit({ certificateAuthorityFile: true }).prefault({}),
   /** How long an instance's signed URLs last, in seconds; they are renewed at half of it. */
   signedUrlLifeSeconds: z.int().min(120).max(31_536_000).default(86_400),
   /** How long after a command's deadline the controller gives it up as `lost`, in seconds. */

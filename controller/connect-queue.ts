@@ -1,10 +1,10 @@
 import { readFile } from 'node:fs/promises'
-import tls from 'node:tls'
 import type { Logger } from 'pino'
-import { Agent } from 'undici'
 import { ConfigInvalidError } from '../protocol/errors.ts'
 import type { Cloud } from '../protocol/keystone/cloud.ts'
 import { type KeystoneSession, openKeystoneSession } from '../protocol/keystone/keystone-session.ts'
+import { createDispatcher, withSystemAuthorities } from '../protocol/network/create-dispatcher.ts'
+import { resolveNetwork } from '../protocol/network/network-options.ts'
 import type { World } from '../protocol/world.ts'
 import type { Auth } from '../protocol/zaqar/authorize.ts'
 import { retry } from '../protocol/zaqar/retry.ts'
@@ -29,6 +29,8 @@ export interface QueueAccess {
   embedded: { url: string; token: string | undefined } | undefined
   /** Who we are to Keystone, with `auth: keystone`. */
   cloud: Cloud | undefined
+  /** The environment, which may name proxies. Keystone and WebSockets are reached directly. */
+  env?: Readonly<Record<string, string | undefined>> | undefined
 }
 
 /**
@@ -40,7 +42,7 @@ export interface QueueAccess {
  */
 export async function connectQueue(
   config: ControllerConfig,
-  { embedded, cloud }: QueueAccess,
+  { embedded, cloud, env = {} }: QueueAccess,
   world: World,
   log: Logger,
 ): Promise<QueueConnection> {
@@ -55,15 +57,13 @@ export async function connectQueue(
     config.queue.certificateAuthorityFile ?? cloud?.certificateAuthorityFile,
   )
   const trusted =
-    certificateAuthority === undefined
-      ? undefined
-      : [...tls.getCACertificates('default'), certificateAuthority]
-  const dispatcher = new Agent({
-    keepAliveTimeout: 60_000,
-    pipelining: 1,
-    // No bound on connections: each cluster's return queue has a request waiting, and posts must not queue behind them.
-    // How many posts there are at once is bounded by `limits.postsAtOnce`.
-    ...(trusted ? { connect: { ca: trusted } } : {}),
+    certificateAuthority === undefined ? undefined : withSystemAuthorities([certificateAuthority])
+  const dispatcher = createDispatcher(new URL(url), {
+    settings: resolveNetwork(config.network, env),
+    certificateAuthorities: certificateAuthority === undefined ? [] : [certificateAuthority],
+    // No bound: each cluster's return queue has a request waiting, and posts must not queue behind them. How many posts
+    // there are at once is bounded by `limits.postsAtOnce`.
+    connections: null,
   })
   opened.defer(async () => await dispatcher.destroy())
   const clientId = uuidV7(world)

@@ -41,6 +41,7 @@ export interface Controller extends AsyncDisposable {
  *
  * @param cloud who we are to Keystone, with `queue.auth: keystone`.
  * @param lock on the state directory, where it was taken before (`awaitState`); it is given back in the end.
+ * @param env may name proxies.
  * @throws {ConfigInvalidError} a file that the configuration names cannot be used.
  * @throws {StateLockedError | StoreUnusableError} the state directory cannot be used.
  * @throws {KeystoneError} the queue service is to be found by Keystone, and cannot.
@@ -52,12 +53,13 @@ export async function openController(
   log: Logger = pino({ level: 'silent' }),
   cloud?: Cloud,
   lock?: Disposable,
+  env: Readonly<Record<string, string | undefined>> = {},
 ): Promise<Controller> {
   await using parts = new AsyncDisposableStack()
   parts.use(lock ?? (await lockState(config.stateDirectory)))
   const store = parts.use(await openStore(config.stateDirectory, world))
   const embedded = parts.use(await openEmbeddedQueue(config, world, log))
-  const connection = parts.use(await connectQueue(config, { embedded, cloud }, world, log))
+  const connection = parts.use(await connectQueue(config, { embedded, cloud, env }, world, log))
   const { advertised } = connection
   const metrics = createControllerMetrics(store)
   const queue = measureQueue(connection.queue, metrics, world)

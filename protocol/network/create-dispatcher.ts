@@ -28,7 +28,7 @@ export function createDispatcher(
 ): Dispatcher {
   const { proxy } = chooseProxy(endpoint, settings)
   const isSecure = endpoint.protocol === 'https:' || proxy?.protocol === 'https:'
-  const ca = isSecure ? { ca: trusted(certificateAuthorities) } : {}
+  const ca = isSecure ? { ca: withSystemAuthorities(certificateAuthorities) } : {}
   const reaching = {
     allowH2: false,
     timeout: connectTimeoutMs,
@@ -59,7 +59,7 @@ export function createDispatcher(
  * The system's authorities, as the machine's administrator wants them, or those that Node brings where the system has none;
  * those of NODE_EXTRA_CA_CERTS; and our own.
  */
-export function trusted(certificateAuthorities: readonly string[]): string[] {
+export function withSystemAuthorities(certificateAuthorities: readonly string[]): string[] {
   const system = tls.getCACertificates('system')
   const common = system.length > 0 ? system : tls.getCACertificates('default')
   return [...common, ...tls.getCACertificates('extra'), ...certificateAuthorities]

@@ -82,7 +82,14 @@ async function serve(options: Options, terminal: Terminal): Promise<number> {
   const cloud = await readControllerCloud(config, terminal.env)
   const lock = options.standby ? await waitForTurn(config, terminal, log, stop.signal) : undefined
   if (stop.signal.aborted) return 0
-  await using controller = await openController(config, terminal.world, log, cloud, lock)
+  await using controller = await openController(
+    config,
+    terminal.world,
+    log,
+    cloud,
+    lock,
+    terminal.env,
+  )
   await writeAll(terminal.stdout, readyLine(options, controller))
   if (!stop.signal.aborted) await once(stop.signal, 'abort')
   return 0
