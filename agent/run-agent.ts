@@ -5,6 +5,7 @@ import { createBackground } from './background.ts'
 import { createServerClock } from './clock/server-clock.ts'
 import type { AgentConfig } from './config.ts'
 import { introduce } from './enrol/introduce.ts'
+import { feedWatchdog } from './feed-watchdog.ts'
 import { openJournal } from './journal/journal.ts'
 import type { Operations } from './lanes/task.ts'
 import type { Log } from './log.ts'
@@ -73,6 +74,11 @@ export async function runAgent(config: AgentConfig, outside: Outside): Promise<v
     metrics: metrics.render,
   })
   const closing = new AbortController()
+  const watchdogEnd = new AbortController()
+  await using _watchdog = runBeside(
+    feedWatchdog(outside.env ?? {}, outside, watchdogEnd.signal),
+    watchdogEnd,
+  )
   hurry.addEventListener('abort', () => closing.abort(hurry.reason), { once: true })
 
   const onState = (state: string) => {
@@ -110,4 +116,14 @@ export async function runAgent(config: AgentConfig, outside: Outside): Promise<v
     closing: closing.signal,
   })
   if (closing.signal.aborted && !hurry.aborted) throw closing.signal.reason
+}
+
+/** Something that runs beside the agent, also while it enrols, and ends with it. */
+function runBeside(running: Promise<void>, end: AbortController): AsyncDisposable {
+  return {
+    [Symbol.asyncDispose]: async () => {
+      end.abort()
+      await running
+    },
+  }
 }
