@@ -150,7 +150,7 @@ function claimLoopParts(
     onCarriedOut: background.add,
     onDropped: board.noteDrop,
     onPolled: board.notePoll,
-    refusedUnjournaled: new Set(),
+    refusedUnjournaled: new Map(),
   }
 }
 

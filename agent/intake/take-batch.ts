@@ -29,8 +29,11 @@ export interface TakeParts extends CarryOutParts {
   acknowledge: (messageIds: readonly string[]) => Promise<void>
   /** Counts what was dropped, for `status`. */
   onDropped: (reason: string) => void
-  /** Commands that were refused because the journal could not take them, until they have left the queue. */
-  refusedUnjournaled: Set<string>
+  /**
+   * Commands that were refused and that the journal could not take: a message that is delivered again, when there is room,
+   * must not run what was refused. `answered`: the return queue has the refusal.
+   */
+  refusedUnjournaled: Map<string, 'owed' | 'answered'>
 }
 
 type OpenedCommand = Extract<Opened, { kind: 'command' }>
@@ -117,13 +120,15 @@ async function takeCommands(judged: readonly Judged[], parts: TakeParts): Promis
     if (verdict.kind === 'drop') drop(verdict.reason, `command ${command.id}`, parts)
   }
   const wanted = judged.filter(({ verdict }) => verdict.kind !== 'drop')
+  const refused = wanted.filter(
+    ({ command }) => parts.refusedUnjournaled.get(command.id) === 'answered',
+  )
+  const acknowledged = [...dropped, ...refused].map(({ messageId }) => messageId)
   const fresh = wanted.filter(({ command }) => !parts.refusedUnjournaled.has(command.id))
-  const acknowledged = dropped.map(({ messageId }) => messageId)
   if (fresh.length === 0) return acknowledged
-  const room = await hasRoom(fresh, parts)
-  const tasks = fresh.map((one) => toTask(one, parts))
+  const admitted = await admitByRoom(fresh, parts)
+  const tasks = admitted.map((one) => toTask(one, parts))
   try {
-    if (!room) throw new JournalWriteError('there is less free space than the reserve')
     await parts.journal.take(tasks.map(({ entry }) => entry))
   } catch (error) {
     for (const { task } of tasks) task.place.leave()
@@ -158,7 +163,18 @@ function toTask(
   }
 }
 
-/** Whether the disk has room for the content that is to come, beside its reserve. */
+/**
+ * Refuses commands while the disk has no room for the content that is to come, beside its reserve. The reserve is what the
+ * journal takes the refusal into, so that even a crash does not make us run what was refused.
+ */
+async function admitByRoom(fresh: readonly Judged[], parts: TakeParts): Promise<readonly Judged[]> {
+  if (await hasRoom(fresh, parts)) return fresh
+  const why = 'there is less free space than the reserve'
+  parts.reporter.alert('no-space', `new commands are refused: ${why}`)
+  const verdict = { kind: 'answer', state: 'refused', reason: noSpace(why) } as const
+  return fresh.map((one) => (one.verdict.kind === 'run' ? { ...one, verdict } : one))
+}
+
 async function hasRoom(
   fresh: readonly Judged[],
   { commandsDirectory, limits, log }: TakeParts,
@@ -173,23 +189,27 @@ async function hasRoom(
   }
 }
 
-/**
- * Answers without a journal: nothing has been written, so nothing is acknowledged until the return queue has the answer.
- * Until then the ids are remembered, so that a command is not run after it was refused.
- */
+/** So many refused commands are remembered; the oldest go first, which the queue has long deleted. */
+const rememberedRefusals = 10_000
+
+/** Answers without a journal: nothing has been written, so nothing is acknowledged until the return queue has the answer. */
 function refuseUnjournaled(fresh: readonly Judged[], why: string, parts: TakeParts): void {
   const { audit, clock, closing, refusedUnjournaled, reporter } = parts
   reporter.alert('no-space', `new commands are refused: ${why}`)
   for (const { command, messageId } of fresh) {
-    refusedUnjournaled.add(command.id)
+    refusedUnjournaled.set(command.id, 'owed')
     const result = endNow({ state: 'refused', reason: noSpace(why) }, clock)
     audit.ended(command, result)
     const answer = async () => {
       await replyTo(command, parts, closing).sendResult(result)
+      refusedUnjournaled.set(command.id, 'answered')
       await parts.acknowledge([messageId])
-      refusedUnjournaled.delete(command.id)
     }
     parts.onCarriedOut(answer().catch(() => undefined))
+  }
+  for (const id of refusedUnjournaled.keys()) {
+    if (refusedUnjournaled.size <= rememberedRefusals) break
+    refusedUnjournaled.delete(id)
   }
 }
 

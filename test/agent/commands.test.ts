@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { describe, expect, test } from 'vitest'
 import { generatePrivateKey, importKey } from '../../protocol/sealing/keys.ts'
+import { kindsIn } from '../system/read-passing.ts'
 import { waitFor } from '../system/wait-for.ts'
 import { bigPiece } from './fake-operations.ts'
 import { setStage } from './stage.ts'
@@ -352,6 +353,51 @@ describe('the state directory', () => {
     await alertOf(stage, 'no-space')
     await waitFor('an empty command queue', async () => (await controller.queued()) === 0)
     expect(operations.begun.size).toBe(0)
+  })
+
+  test('with a full journal never runs what it refused, though the queue delivers it again when there is room', async () => {
+    await using stage = await setStage()
+    const { controller, gate, operations, world } = stage
+    stage.startAgent({ limits: { journalBytes: 64 * 1024 } })
+    await enrolled(stage)
+    const env = { FILLER: 'x'.repeat(20_000) }
+    const filling = await Promise.all(
+      [1, 2, 3].map(async () => controller.send({ name: 'exec', argv: ['hold', ''], env })),
+    )
+    await waitFor('what fits into the journal', async () => (await controller.queued()) === 0)
+    const [answered, claimedAgain, isRead] = [
+      Promise.withResolvers<void>(),
+      Promise.withResolvers<void>(),
+      Promise.withResolvers<void>(),
+    ]
+    let claims = 0
+    gate.setGate({
+      before: async (passing) => {
+        if (kindsIn(passing).includes('result') && claims < 2) await answered.promise
+        return 'pass'
+      },
+      after: async ({ path }, _status, answer) => {
+        if (!path.includes('/claims') || !answer.includes('"sealed"')) return 'pass'
+        claims += 1
+        if (claims !== 2) return 'pass'
+        claimedAgain.resolve()
+        await isRead.promise
+        return 'pass'
+      },
+    })
+    const sent = await controller.send({ ...print('never'), env })
+    await waitFor('the claim', () => claims === 1)
+    world.shift(61_000)
+    await claimedAgain.promise
+    answered.resolve()
+    await waitFor('an empty command queue', async () => (await controller.queued()) === 0)
+    // Now there is room.
+    for (const { command } of filling) operations.release(command.id)
+    for (const one of filling) await controller.result(one)
+    isRead.resolve()
+    await controller.result(await controller.send(print('later')))
+    expect((await controller.result(sent)).state).toBe('refused')
+    expect(operations.begun.has(sent.command.id)).toBe(false)
   })
 
   test('with a full journal refuses new commands as well', async () => {
