@@ -188,10 +188,11 @@ export async function startChaosProxy(upstream: string): Promise<ChaosProxy> {
   }
 }
 
-function wayOf({ method, path }: Passed): PlannedFault['way'] | undefined {
+function wayOf({ method, path: target }: Passed): PlannedFault['way'] | undefined {
+  const path = target.replace(/\?.*/, '')
   if (method === 'POST' && path.endsWith('/claims')) return 'claim'
   if (method === 'POST' && path.endsWith('/messages')) return 'post'
-  return method === 'DELETE' && path.includes('/messages') ? 'delete' : undefined
+  return method === 'DELETE' && path.endsWith('/messages') ? 'delete' : undefined
 }
 
 async function readBody(incoming: IncomingMessage): Promise<Buffer> {

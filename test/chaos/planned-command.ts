@@ -57,6 +57,13 @@ const script = `echo "$0" >> "$1"
 seq $(($2 + 1)) $(($2 + $3 / 2)); sleep "$4"; seq $(($2 + $3 / 2 + 1)) $(($2 + $3))
 echo "mark $0" >&2`
 
+/** What some kinds do at their end. */
+const lastWords: Partial<Record<CommandKind, string>> = {
+  fail: '; exit 3',
+  late: '; sleep 3600',
+  cancel: '; sleep 3600',
+}
+
 /** What is posted. */
 export function toRequest(
   command: PlannedCommand,
@@ -87,15 +94,10 @@ export function toRequest(
       content: { sha256 },
     }
   }
-  const more = { fail: '; exit 3', late: '; sleep 3600', cancel: '; sleep 3600' }
-  const text = kind in more ? script + { quick: '', ...more }[toMore(kind)] : script
+  const text = `${script}${lastWords[kind] ?? ''}`
   const seconds = String(command.sleepMs / 1000)
   const words = [String(serial), marks, String(firstLine(command)), String(lines), seconds]
   return { ...common, operation: { name: 'exec', argv: ['sh', '-c', text, ...words] } }
-}
-
-function toMore(kind: CommandKind): 'fail' | 'late' | 'cancel' | 'quick' {
-  return kind === 'fail' || kind === 'late' || kind === 'cancel' ? kind : 'quick'
 }
 
 /** All that the command prints on standard output, if it runs to its end. */

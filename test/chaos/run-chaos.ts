@@ -122,9 +122,10 @@ export async function runChaos(directory: string, options: ChaosOptions): Promis
   const effects = await countEffects(cluster, plan.commands)
   const endings: Record<string, number> = {}
   let outputBytes = 0
+  const patience = AbortSignal.timeout(60_000 + 20 * seen.length)
   for (const { ended, disturbances: excuses } of seen) {
     const { command, record, stdout } = ended
-    const later = await insist(() => cluster.api.getCommand(record.id), AbortSignal.timeout(60_000))
+    const later = await insist(() => cluster.api.getCommand(record.id), patience)
     const ending: Ending = {
       state: record.state,
       stateLater: later.state,
@@ -139,7 +140,10 @@ export async function runChaos(directory: string, options: ChaosOptions): Promis
     outputBytes += stdout.length
     for (const problem of judgeEnding(command, ending)) {
       const about = `command ${command.serial} (${command.kind}, ${record.id}, worker-${command.instance})`
-      problems.push(`${about} ${problem}; meanwhile: ${[...excuses].join(', ') || 'nothing'}`)
+      const why = record.result?.reason?.message ?? ''
+      problems.push(
+        `${about} ${problem} ${why}; meanwhile: ${[...excuses].join(', ') || 'nothing'}`,
+      )
     }
   }
   if (seen.length < plan.commands.length) {

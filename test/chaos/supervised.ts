@@ -29,8 +29,10 @@ export async function supervise(start: () => Promise<Program>): Promise<Supervis
     await starting
   }
   const again = async (): Promise<void> => {
-    for (let failures = 0; !isClosing; ) {
+    let failures = 0
+    while (true) {
       await sleep(restartMs)
+      if (isClosing) return
       try {
         program = await start()
         void watch(program)
