@@ -69,11 +69,6 @@ describe('a command that the agent has just opened', () => {
   test.for([
     ['its operation is unknown', { operation: { name: 'fly' } }, 'unknown-operation'],
     [
-      'its operation is not done by this agent',
-      { operation: { name: 'http', url: 'http://localhost/' } },
-      'unknown-operation',
-    ],
-    [
       'a field of its operation is wrong',
       { operation: { name: 'exec', argv: [] } },
       'operation-malformed',

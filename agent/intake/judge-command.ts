@@ -32,9 +32,6 @@ export type Verdict =
   | { kind: 'answer'; state: 'refused' | 'expired'; reason: Reason; rule?: string }
   | { kind: 'drop'; reason: DropReason }
 
-/** Operations that another version of the protocol's schemas knows, but this agent does not do. */
-const notDone: ReadonlySet<string> = new Set(['http'])
-
 /**
  * Decides whether a command is taken on. Pure: the same arguments give the same verdict. Signature and seal have been
  * proved before; this stops misdirected, late and repeated commands.
@@ -44,7 +41,7 @@ export function judgeCommand(command: Command, messageId: string, known: Known):
   if (drop) return { kind: 'drop', reason: drop }
   const operation = Operation.safeParse(command.operation)
   const { name } = command.operation
-  if (notDone.has(name) || (!operation.success && !isKnownOperation(name))) {
+  if (!operation.success && !isKnownOperation(name)) {
     return refuse('unknown-operation', `this agent does not know the operation "${name}"`)
   }
   if (!operation.success) {

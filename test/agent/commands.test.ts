@@ -99,7 +99,6 @@ describe('an agent that has enrolled', () => {
 
   test.for([
     ['refused', 'unknown-operation', { name: 'fly' }, {}],
-    ['refused', 'unknown-operation', { name: 'http', url: 'http://127.0.0.1/' }, {}],
     ['refused', 'operation-malformed', { name: 'exec', argv: [] }, {}],
     ['expired', 'expired', print('late'), { startBy: '2020-01-01T00:00:00.000Z' }],
     ['failed', 'no-such-command', { name: 'cancel', target: crypto.randomUUID() }, {}],
