@@ -15,6 +15,7 @@ import { join, resolve } from 'node:path'
 import { errnoOf } from './command-record.ts'
 import type { CommandSpec } from './command-spec.ts'
 import type { ControlGroup } from './control-group.ts'
+import { openEnvironmentFile, quote } from './environment-file.ts'
 import { findProgram } from './find-program.ts'
 import { findUser, type User } from './find-user.ts'
 import type { Pipe, PipePool } from './pipe-pool.ts'
@@ -54,6 +55,7 @@ export async function launchProgram(
   if (!isDirectory(cwd)) return noSuchDirectory(cwd)
 
   const env = buildEnvironment(spec, user)
+  if (Object.values(env).some((value) => value.includes('\0'))) return nulByte
   const program = findProgram(programOf(spec), env['PATH'] ?? '', cwd)
   if (!program.found) return noProgram(programOf(spec), program.reason)
   if (spec.pty && !findProgram('script', standardPath, '/').found) return noTerminal
@@ -63,9 +65,17 @@ export async function launchProgram(
   try {
     const script = openScript(spec, isCurrent ? null : user)
     if (script !== null) open.push(script)
+    const environment = isCurrent ? null : openEnvironmentFile(spec.directory, env, user)
+    if (environment !== null) open.push(environment)
     const argv = buildArgv({ spec, user, isCurrent, cwd, env, path: program.path, group })
     const stdio = await openStandardStreams(spec, user, pipes, open)
-    return await start(argv, { cwd: isCurrent ? cwd : '/', env, stdio, script, isCurrent })
+    return await start(argv, {
+      cwd: isCurrent ? cwd : '/',
+      env: isCurrent ? env : environmentOfRoot(spec),
+      stdio,
+      script,
+      environment,
+    })
   } catch (error) {
     return explainSpawnError(error, programOf(spec))
   } finally {
@@ -91,6 +101,11 @@ function buildEnvironment(
     ...spec.env,
     SAHARA_COMMAND_ID: spec.id,
   }
+}
+
+/** For what root starts on the way to another user; nothing in it is the command's word. The id marks its processes. */
+function environmentOfRoot({ id }: Pick<CommandSpec, 'id'>): Record<string, string> {
+  return { PATH: standardPath, LANG: 'C.UTF-8', SAHARA_COMMAND_ID: id }
 }
 
 /** What is asked for; else the user's home, or / where there is none (as sshd does it). */
@@ -124,11 +139,12 @@ function buildArgv({ spec, user, isCurrent, cwd, env, path, group }: ArgvParts):
 const joinGroup = '{ echo 0 > "$0"; } 2>/dev/null; exec "$@"'
 
 /**
- * The directory is entered by the user, not by root on the user's behalf, who could enter where the user cannot.
+ * The variables (descriptor 5) come in after root has gone. The directory is entered by the user, not by root on the user's behalf, who could enter where the user cannot.
  * Node's own `uid` option is of no use: it keeps root's supplementary groups.
  */
 function asUser(user: User, cwd: string, argv: string[]): string[] {
-  const enter = 'cd -- "$0" 2>/dev/null || { echo no >&4; exit 1; }; exec "$@" 4>&-'
+  const enter =
+    '. /dev/fd/5 2>/dev/null; cd -- "$0" 2>/dev/null || { echo no >&4; exit 1; }; exec "$@" 4>&- 5<&-'
   return becomeUser(user, ['/bin/sh', '-c', enter, cwd, ...argv])
 }
 
@@ -152,10 +168,6 @@ function onTerminal(argv: string[], env: Record<string, string>): string[] {
   const script = findProgram('script', standardPath, '/')
   const path = script.found ? script.path : 'script'
   return ['/usr/bin/env', 'SHELL=/bin/sh', path, '-qefc', line, '/dev/null']
-}
-
-function quote(word: string): string {
-  return `'${word.replaceAll("'", `'\\''`)}'`
 }
 
 function programOf(spec: CommandSpec): string {
@@ -226,7 +238,8 @@ interface StartOptions {
   env: Record<string, string>
   stdio: StandardStreams
   script: number | null
-  isCurrent: boolean
+  /** Null: `env` is the program's. */
+  environment: number | null
 }
 
 async function start(argv: string[], options: StartOptions): Promise<Launched> {
@@ -246,7 +259,8 @@ async function start(argv: string[], options: StartOptions): Promise<Launched> {
         stdout.childs,
         (stderr ?? stdout).childs,
         options.script ?? 'ignore',
-        options.isCurrent ? 'ignore' : 'pipe',
+        options.environment === null ? 'ignore' : 'pipe',
+        options.environment ?? 'ignore',
       ],
     })
     await spawned(child)
@@ -316,6 +330,12 @@ const noSetpriv: NotLaunched = {
   message: 'another user needs the program "setpriv" of util-linux; install it, or name no user',
 }
 
+const nulByte: NotLaunched = {
+  ok: false,
+  reason: 'operation-malformed',
+  message: 'a NUL byte stands in a word',
+}
+
 function explainSpawnError(error: unknown, program: string): NotLaunched {
   const code = errnoOf(error) ?? 'unknown error'
   switch (code) {
@@ -328,7 +348,7 @@ function explainSpawnError(error: unknown, program: string): NotLaunched {
     case 'EDQUOT':
       return { ok: false, reason: 'no-space', message: 'the disk is full; free some space' }
     case 'ERR_INVALID_ARG_VALUE':
-      return { ok: false, reason: 'operation-malformed', message: 'a NUL byte stands in a word' }
+      return nulByte
     default:
       return { ok: false, reason: 'spawn-failed', message: `"${program}" was not started: ${code}` }
   }

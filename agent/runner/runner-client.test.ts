@@ -1,7 +1,15 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -359,6 +367,32 @@ describe.skipIf(!isRoot)('a command of another user', () => {
   test('has that user’s ids, groups and environment', async () => {
     const { text } = await run('id -u; id -G; echo $USER $HOME', asNobody)
     expect(text).toBe('65534\n65534\nnobody /nonexistent\n')
+  })
+
+  test('has no variable of its own in what root starts for it', async () => {
+    const traces = join(bench.state, 'traces')
+    mkdirSync(traces)
+    chmodSync(bench.state, 0o755)
+    chmodSync(traces, 0o777)
+    // The dynamic loader of each program that has these writes a file, as whoever runs it.
+    const env = { LD_DEBUG: 'libs', LD_DEBUG_OUTPUT: join(traces, 'of') }
+    const { result } = await run('id', { ...asNobody, env, cwd: '/' })
+    chmodSync(bench.state, 0o700)
+    expect(result.state).toBe('succeeded')
+    const writers = readdirSync(traces).map((name) => statSync(join(traces, name)).uid)
+    expect(new Set(writers)).toEqual(new Set([65_534]))
+  })
+
+  test('gets its variables as they are', async () => {
+    const awkward = `it's "$HOME" \\ \n two\n`
+    const env = { AWKWARD: awkward, UID: '5', PATH: '/usr/bin:/bin' }
+    const script = `printf %s "$AWKWARD" | sha256sum; echo $PATH`
+    for (const pty of [false, true]) {
+      const { text } = await run(script, { ...asNobody, env, pty })
+      expect(text.replaceAll('\r', '')).toBe(`${sha256(awkward)}  -\n/usr/bin:/bin\n`)
+    }
+    const { result } = await run('true', { ...asNobody, env: { A: 'a\0b' } })
+    expect(result).toMatchObject({ reason: { code: 'operation-malformed' } })
   })
 
   test('gets its script although it cannot enter the command’s directory', async () => {
