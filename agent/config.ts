@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { InstanceUuid } from '../protocol/messages/enrolment.ts'
 import { NetworkOptions } from '../protocol/network/network-options.ts'
 
 /** How the agent asks its command queue for work. */
@@ -70,7 +71,7 @@ export const AgentConfig = z.strictObject({
   stateDirectory: z.string().min(1).default('/var/lib/sahara-agent'),
   logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
   /** Overrides Nova's UUID of this instance, where neither cloud-init nor the firmware tells it. */
-  instanceUuid: z.exactOptional(z.string().min(1).max(128)),
+  instanceUuid: z.exactOptional(InstanceUuid),
   /** Says which boot this is: what was begun in another one does not run any more. See proc_sys_kernel(5). */
   bootIdPath: z.string().min(1).default('/proc/sys/kernel/random/boot_id'),
   /** The tenant's word on what commands may do (docs/policy.md); without this file the preset `sahara` holds. */

@@ -42,6 +42,7 @@ describe('the UUID of an instance', () => {
   test('is not what a source says that knows nothing', async () => {
     await put('sys/class/dmi/id/product_uuid', '00000000-0000-0000-0000-000000000000\n')
     await put('run/cloud-init/instance-data.json', 'not JSON')
+    await put('var/lib/cloud/data/instance-id', '\u212A-1\n')
     expect(await readInstanceUuids(undefined, root)).toEqual([])
   })
 })

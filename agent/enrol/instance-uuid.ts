@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { z } from 'zod'
+import { InstanceUuid } from '../../protocol/messages/enrolment.ts'
 
 /** Where an instance's UUID was read, the most trusted first. */
 export const UuidSource = z.enum([
@@ -46,8 +47,8 @@ export async function readInstanceUuids(
     { source: 'machine-id', uuid: machineId && uuidFromMachineId(machineId) },
   ] as const
   return found.flatMap(({ source, uuid }) => {
-    const clean = uuid?.toLowerCase()
-    return clean && clean.length <= 128 && !placeholders.has(clean) ? [{ source, uuid: clean }] : []
+    const clean = InstanceUuid.safeParse(uuid).data
+    return clean !== undefined && !placeholders.has(clean) ? [{ source, uuid: clean }] : []
   })
 }
 

@@ -90,6 +90,16 @@ describe('an agent with user-data of its own', () => {
   })
 })
 
+describe('the UUID of an enrolled instance', () => {
+  test('cannot be claimed with user-data for another instance', async () => {
+    await (await newAgent('w1')).enrol()
+    const thief = await newAgent('w2', 'A1B2C3D4-0000-4000-8000-00000000000A')
+    expect(await thief.enrol()).toMatchObject({ reason: { code: 'uuid-taken' } })
+    expect(await instance('w1')).toMatchObject({ alerts: [{ code: 'uuid-taken' }] })
+    expect(await instance('w2')).toMatchObject({ state: 'expected' })
+  })
+})
+
 describe("agents with the cluster's user-data", () => {
   test('are named by themselves, and told apart by their UUIDs', async () => {
     const first = await newAgent(undefined, '11111111-aaaa')
@@ -98,6 +108,16 @@ describe("agents with the cluster's user-data", () => {
     await second.enrol({ hostName: 'worker' })
     expect(first.welcomed().instanceName).toBe('worker')
     expect(second.welcomed().instanceName).toBe('worker-22222222bbbb')
+  })
+
+  test('are one instance, however they spell its UUID', async () => {
+    const first = await newAgent(undefined, 'aaaaaaaa-bbbb')
+    const second = await newAgent(undefined, 'AAAAAAAA-BBBB')
+    await first.enrol({ hostName: 'worker' })
+    expect(await second.enrol({ hostName: 'thief' })).toMatchObject({
+      reason: { code: 'key-pinned' },
+    })
+    expect(await instance('worker')).toMatchObject({ alerts: [{ code: 'key-pinned' }] })
   })
 
   test('cannot take a name that is reserved by user-data of its own', async () => {

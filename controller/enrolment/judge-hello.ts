@@ -41,6 +41,7 @@ export type HelloVerdict =
 type RefusalCode =
   | 'secret-refused'
   | 'key-pinned'
+  | 'uuid-taken'
   | 'unknown-instance'
   | 'instance-forgotten'
   | 'too-many-instances'
@@ -79,6 +80,12 @@ export function judgeHello(hello: Hello, known: Known): HelloVerdict {
 
 /** The secret is for one instance, whose name was settled when the user-data was made. */
 function judgeNamedInstance(name: string, known: Known): HelloVerdict {
+  const { byUuid } = known
+  // Sahara finds an instance by its UUID: whoever could claim another's would get its commands.
+  if (byUuid && byUuid.name !== name) {
+    const message = `its UUID is that of instance "${byUuid.name}", and it would be "${name}"; set instanceUuid in its configuration, or forget "${byUuid.name}"`
+    return refuse('uuid-taken', message, byUuid)
+  }
   const instance = known.byName(name)
   if (instance === undefined) return judgeNew(name, known)
   if (instance.enrolledAt === null) return { do: 'pin', instance }

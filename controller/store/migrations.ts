@@ -165,6 +165,26 @@ const migrations: readonly string[] = [
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX subscriptions_to_renew ON subscriptions (renew_at);
   `,
+  `
+  -- One UUID is one instance, however it is spelled. Of several, the one that enrolled first keeps it.
+  UPDATE instances SET instance_uuid = lower(instance_uuid) WHERE instance_uuid IS NOT NULL;
+  CREATE TEMP TABLE second_uuids AS
+    SELECT id FROM (
+      SELECT id, row_number() OVER (
+        PARTITION BY cluster_id, instance_uuid ORDER BY coalesce(enrolled_at, created_at), created_at, id
+      ) AS place
+      FROM instances WHERE deleted_at IS NULL AND instance_uuid IS NOT NULL
+    ) WHERE place > 1;
+  INSERT INTO alerts (instance_id, at, code, message)
+    SELECT id, unixepoch() * 1000, 'uuid-taken',
+      'it had the UUID of an instance that enrolled before it, so its UUID was taken from it'
+    FROM second_uuids;
+  UPDATE instances SET instance_uuid = NULL WHERE id IN (SELECT id FROM second_uuids);
+  DROP TABLE second_uuids;
+  DROP INDEX instances_by_uuid;
+  CREATE UNIQUE INDEX instances_by_uuid ON instances (cluster_id, instance_uuid)
+    WHERE deleted_at IS NULL AND instance_uuid IS NOT NULL;
+  `,
 ]
 
 const Version = z.object({ user_version: z.int() })

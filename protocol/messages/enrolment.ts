@@ -14,6 +14,15 @@ export const PublicKey = z.looseObject({
 })
 export type PublicKey = z.output<typeof PublicKey>
 
+/**
+ * Nova's UUID of an instance, or what stands for it on its machine, in lower case: two spellings of one UUID are one
+ * instance. ASCII only, since letters of other scripts may look, or fold, alike.
+ */
+export const InstanceUuid = z
+  .string()
+  .regex(/^[\x21-\x7e]{1,128}$/, 'use 1 to 128 printable ASCII characters without spaces')
+  .toLowerCase()
+
 /** What user-data brings to a guest: whom to trust, where to knock, and the right to do so once. */
 export const Bootstrap = z.strictObject({
   v: z.literal(1),
@@ -47,8 +56,7 @@ export const Hello = z.looseObject({
   nonce: Bytes.refine((nonce) => nonce.length >= 16, 'must be at least 128 bits'),
   enrolmentSecret: z.exactOptional(Bytes),
   instanceName: z.exactOptional(Name),
-  /** Nova's UUID of the instance, or what stands for it on this machine. */
-  instanceUuid: z.string().min(1).max(128),
+  instanceUuid: InstanceUuid,
   /** X25519: commands are sealed to it. */
   sealingKey: PublicKey,
   /** Ed25519: signs this hello. */

@@ -34,6 +34,7 @@ class InstanceDirectory:
         """The controller's name of the instance.
 
         :raises InstanceUnreachable: it has not enrolled in time.
+        :raises InstanceAmbiguous: several instances say they are this one.
         """
         listing = self._listing_of(target.cluster)
         wait = deadlines.Deadline(min(self._enrolment_wait,
@@ -46,6 +47,9 @@ class InstanceDirectory:
             if not (listing.was_read_within(LISTING_SECONDS) or
                     deadline.is_over()):
                 listing.read(self._api, target.cluster, deadline)
+            elif target.uuid in listing.ambiguous:
+                raise errors.InstanceAmbiguous(
+                    target, listing.ambiguous[target.uuid])
             elif wait.is_over():
                 self._warn_when_late(listing, target)
                 raise _not_enrolled(target, listing)
@@ -83,6 +87,8 @@ class _Listing:
 
     def __init__(self):
         self.by_uuid = {}
+        # UUID -> the names of the instances that claim it.
+        self.ambiguous = {}
         self.awaited_since = {}
         self.problem = None
         self._read_at = None
@@ -112,9 +118,17 @@ class _Listing:
 
     def _take(self, instances):
         self.problem = None
+        claims = collections.defaultdict(list)
+        for instance in instances:
+            if instance.get('instanceUuid'):
+                claims[instance['instanceUuid'].lower()].append(instance)
+        # Which of several is the right one cannot be told from here.
+        self.ambiguous = {
+            uuid: sorted(instance['name'] for instance in claimants)
+            for uuid, claimants in claims.items() if len(claimants) > 1}
         self.by_uuid = {
-            instance['instanceUuid'].lower(): instance
-            for instance in instances if instance.get('instanceUuid')}
+            uuid: claimants[0] for uuid, claimants in claims.items()
+            if len(claimants) == 1}
         self._read_at = time.monotonic()
 
 

@@ -31,6 +31,22 @@ class InstanceUnreachable(RemoteFailure):
     code = 'INSTANCE_NOT_ENROLLED'
 
 
+class InstanceAmbiguous(RemoteFailure):
+    """Several instances claim the same UUID, so that none of them is sent
+    anything."""
+
+    code = 'INSTANCE_AMBIGUOUS'
+
+    def __init__(self, target, names):
+        super().__init__(
+            'reach instance %s (%s) of cluster %s' % (
+                target.name, target.uuid, target.cluster),
+            stderr='the instances %s all claim this UUID; find out which one '
+                   'is right, and have the controller forget the others' % (
+                       ', '.join(names)),
+            state='unreachable', reason_code='uuid-ambiguous')
+
+
 class ControllerUnavailable(RemoteFailure):
     """The controller gave no answer until the call's time was over."""
 

@@ -205,6 +205,14 @@ class Enrolment(WithController):
         with self.assertRaisesRegex(exceptions.SubprocessException, 'late'):
             other.execute_command('x')
 
+    def test_of_two_that_claim_one_uuid_is_refused_by_name(self):
+        self.controller.enrol(sahara_world.CLUSTER,
+                              self.instance.instance_id, 'thief')
+        with self.assertRaises(errors.InstanceAmbiguous) as raised:
+            self.remote.execute_command('x')
+        self.assertIn('thief, worker-1', str(raised.exception))
+        self.assertEqual({}, self.controller.commands)
+
     def test_is_waited_for(self):
         driver = sahara_world.set_up_driver(
             controller_socket=self.controller.socket_path, enrolment_wait=30)
