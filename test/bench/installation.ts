@@ -1,0 +1,95 @@
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { CommandRecord, NewCommand } from '../../controller/api/resources.ts'
+import { createApiClient } from '../../controller/cli/api/api-client.ts'
+import { connectApi } from '../../controller/cli/api/api-connection.ts'
+import { endRunner } from '../system/end-runner.ts'
+import type { Guest } from '../system/guest.ts'
+import type { Program } from '../system/start-program.ts'
+import { type System, startSystem } from '../system/start-system.ts'
+import { waitFor } from '../system/wait-for.ts'
+
+/** Controller, queue service and agents, each a process of its own as in production, and a client of the API. */
+export interface Installation extends AsyncDisposable {
+  system: System
+  api: ReturnType<typeof createApiClient>
+  guests: Guest[]
+  agents: Program[]
+  /** Runs a command on the first instance. @throws when it does not succeed. */
+  run: (operation: Operation, content?: { sha256: string }) => Promise<CommandRecord>
+  /** The process that was started with all of these words. */
+  findProcess: (...words: string[]) => Promise<number>
+}
+
+type Operation = Parameters<ReturnType<typeof createApiClient>['postCommand']>[1]['operation']
+
+const cluster = 'bench'
+const enrolmentPatienceMs = 120_000
+
+export async function startInstallation(
+  directory: string,
+  agentCount: number,
+): Promise<Installation> {
+  await using opened = new AsyncDisposableStack()
+  const system = opened.use(await startSystem(join(directory, 'system')))
+  const connection = opened.use(connectApi({ kind: 'socket', socketPath: system.socketPath }))
+  const api = createApiClient(connection)
+  await api.createCluster({ name: cluster })
+  const [guests, agents]: [Guest[], Program[]] = [[], []]
+  for (let number = 1; number <= agentCount; number += 1) {
+    const guest = await system.createGuest(`worker-${number}`)
+    const { value } = await api.renderUserData(cluster, { instance: guest.name })
+    await guest.applyUserData(value.userData)
+    guests.push(guest)
+    opened.defer(async () => await endRunner(guest.stateDirectory))
+    agents.push(opened.use(await guest.startAgent()))
+  }
+  const areEnrolled = async () => {
+    const { value } = await api.listInstances(cluster)
+    return value.instances.filter(({ state }) => state === 'enrolled').length === agentCount
+  }
+  await waitFor('all agents to enrol', areEnrolled, enrolmentPatienceMs)
+  const life = opened.move()
+  return {
+    system,
+    api,
+    guests,
+    agents,
+    run: async (operation, content) => {
+      const body = { operation, ...limits, ...(content && { content }) }
+      const { value } = await api.postCommand({ cluster, instance: 'worker-1' }, body)
+      return await waitForSuccess(api, value[0]?.id ?? '')
+    },
+    findProcess,
+    [Symbol.asyncDispose]: async () => await life.disposeAsync(),
+  }
+}
+
+/** So that a run ends, whatever happens. */
+const limits = { timeoutSeconds: 120, startWithinSeconds: 120 } satisfies Partial<NewCommand>
+
+/** One command for each instance of the cluster; ends when the last of them has succeeded. */
+export async function runOnAll({ api }: Installation, operation: Operation): Promise<void> {
+  const { value } = await api.postCommand({ cluster }, { operation, ...limits })
+  await Promise.all(value.map(async ({ id }) => await waitForSuccess(api, id)))
+}
+
+async function waitForSuccess(api: Installation['api'], id: string): Promise<CommandRecord> {
+  while (true) {
+    const { value } = await api.getCommand(id, { wait: true })
+    if (value.state === 'succeeded') return value
+    if (value.ended) {
+      throw new Error(`command ${id} ended as ${value.state}: ${JSON.stringify(value.result)}`)
+    }
+  }
+}
+
+async function findProcess(...words: string[]): Promise<number> {
+  for (const entry of await readdir('/proc')) {
+    if (!/^\d+$/.test(entry)) continue
+    const commandLine = await readFile(`/proc/${entry}/cmdline`, 'utf8').catch(() => '')
+    const theirs = commandLine.split('\0')
+    if (words.every((word) => theirs.includes(word))) return Number(entry)
+  }
+  throw new Error(`no process was started with ${words.join(' ')}`)
+}

@@ -1,0 +1,127 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { closeSync, fdatasyncSync, openSync, writeSync } from 'node:fs'
+import { join } from 'node:path'
+import { Agent, request } from 'undici'
+import type { CommandRecord } from '../../controller/api/resources.ts'
+import { alternate, type Side } from './alternate.ts'
+import type { Benchmark, BenchSettings } from './benchmark.ts'
+import { type Installation, startInstallation } from './installation.ts'
+import { addRows, emptyReport, type Report } from './report.ts'
+import { openSshd, sshSides } from './ssh-sides.ts'
+
+/** One `true`, from the API call to the result in hand, beside other ways to have it run. */
+export const roundTrip: Benchmark = { name: 'round-trip', measure }
+
+const ours = 'sahara-agent'
+
+/**
+ * What no design with these guarantees can do without. Round trips one after the other: the API's POST, the POST of the
+ * command and of the reply, and three long polls that already wait, of which only the answer's half counts.
+ * Flushes: the controller's record, the command in the queue, the agent's journal before and after, the reply in the
+ * queue, and the controller's record of the end.
+ */
+const floor = { roundTrips: 5, flushes: 6 } as const
+
+/** The first of them starts the runner; the others let V8 compile what is used often. */
+const warmUps = 5
+
+async function measure(settings: BenchSettings): Promise<Report> {
+  const report = emptyReport('round-trip')
+  await using opened = new AsyncDisposableStack()
+  const installation = opened.use(await startInstallation(settings.directory, 1))
+  const records: { record: CommandRecord; totalMs: number }[] = []
+  const bare = opened.use(openFloor(installation.system.queue.url, settings.directory))
+  const sides: Side[] = [
+    { name: ours, run: async () => await runTrue(installation, records, settings) },
+    ...sshSides(await openSshd(report, 'ssh', opened), 1),
+    { name: 'process start (/bin/true)', run: startTrue },
+    {
+      name: `floor (${floor.roundTrips} HTTP round trips, ${floor.flushes} flushes)`,
+      run: bare.run,
+    },
+  ]
+  const { samples, failed } = await alternate(sides, { ...settings, warmUps }, settings.world)
+  addRows(report, 'one `true`', 'ms', samples)
+  report.skipped.push(...failed, { side: 'MCollective', reason: 'not written yet' })
+  addSteps(report, records.slice(warmUps))
+  report.notes.push(...aboveTheFloor(report))
+  return report
+}
+
+async function runTrue(
+  { run }: Installation,
+  records: { record: CommandRecord; totalMs: number }[],
+  { world }: BenchSettings,
+): Promise<number> {
+  const begunMs = world.monotonicMs()
+  const record = await run({ name: 'exec', argv: ['/bin/true'] })
+  const totalMs = world.monotonicMs() - begunMs
+  records.push({ record, totalMs })
+  return totalMs
+}
+
+async function startTrue(): Promise<undefined> {
+  await once(spawn('/bin/true', { stdio: 'ignore' }), 'exit')
+}
+
+function openFloor(queueUrl: string, directory: string) {
+  const dispatcher = new Agent()
+  const file = openSync(join(directory, 'flushed'), 'w')
+  const page = Buffer.alloc(4096, 1)
+  return {
+    run: async () => {
+      for (let count = 0; count < floor.roundTrips; count += 1) {
+        const { body } = await request(`${queueUrl}/v2/ping`, { dispatcher })
+        await body.dump()
+      }
+      for (let count = 0; count < floor.flushes; count += 1) {
+        // Always the same page: SQLite's log is written over as well, once it has its size.
+        writeSync(file, page, 0, page.length, 0)
+        fdatasyncSync(file)
+      }
+      return undefined
+    },
+    [Symbol.asyncDispose]: async () => {
+      closeSync(file)
+      await dispatcher.destroy()
+    },
+  }
+}
+
+/** Where the time goes, by the times in the command's record, which have whole milliseconds. */
+function addSteps(
+  report: Report,
+  records: readonly { record: CommandRecord; totalMs: number }[],
+): void {
+  const steps: [
+    string,
+    (from: CommandRecord) => [Date | null | undefined, Date | null | undefined],
+  ][] = [
+    ['stored to posted', (from) => [from.createdAt, from.postedAt]],
+    ['posted to begun', (from) => [from.postedAt, from.result?.startedAt]],
+    ['begun to ended', (from) => [from.result?.startedAt, from.result?.endedAt]],
+    ['ended to known', (from) => [from.result?.endedAt, from.endedAt]],
+    ['stored to known', (from) => [from.createdAt, from.endedAt]],
+  ]
+  for (const [name, ends] of steps) {
+    const samples = records.flatMap(({ record }) => {
+      const [begin, end] = ends(record)
+      return begin && end ? [end.getTime() - begin.getTime()] : []
+    })
+    addRows(report, `of it: ${name}`, 'ms', new Map([[ours, samples]]))
+  }
+  const beside = records.flatMap(({ record, totalMs }) =>
+    record.endedAt === null
+      ? []
+      : [totalMs - (record.endedAt.getTime() - record.createdAt.getTime())],
+  )
+  addRows(report, 'of it: the API, there and back', 'ms', new Map([[ours, beside]]))
+}
+
+function aboveTheFloor({ rows }: Report): string[] {
+  const median = (begin: string) => rows.find(({ side }) => side.startsWith(begin))?.median
+  const [own, start, bare] = [median(ours), median('process start'), median('floor')]
+  if (own === undefined || start === undefined || bare === undefined) return []
+  return [`above process start it takes ${((own - start) / bare).toFixed(1)} times the floor`]
+}

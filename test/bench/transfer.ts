@@ -1,0 +1,129 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { createReadStream, createWriteStream } from 'node:fs'
+import { open, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { peakMemoryBytes } from '../system/memory.ts'
+import { alternate, type Side } from './alternate.ts'
+import type { Benchmark, BenchSettings } from './benchmark.ts'
+import { type Installation, startInstallation } from './installation.ts'
+import { addRows, emptyReport, type Report } from './report.ts'
+import { openSshd } from './ssh-sides.ts'
+import type { TestSshd } from './start-sshd.ts'
+
+/** Files to an instance and back, beside `scp` over a connection that is open already. */
+export const transfer: Benchmark = { name: 'transfer', measure }
+
+const mebibyte = 1024 ** 2
+const ours = 'sahara-agent'
+/** The controller keeps what it moves for a while: this bounds the disk it takes. */
+const maxRounds = 5
+
+async function measure(settings: BenchSettings): Promise<Report> {
+  const report = emptyReport('transfer')
+  await using opened = new AsyncDisposableStack()
+  const installation = opened.use(await startInstallation(settings.directory, 1))
+  const sshd = await openSshd(report, 'scp', opened)
+  const budgetMs = settings.budgetMs / (2 * settings.mebibytes.length)
+  for (const size of settings.mebibytes) {
+    const source = join(settings.directory, `source-${size}`)
+    await writeRandom(source, size)
+    for (const [what, sides] of [
+      [`${size} MiB to the instance`, sidesOfPut(installation, sshd, source, size)],
+      [`${size} MiB from the instance`, sidesOfGet(installation, sshd, source, size)],
+    ] as const) {
+      const { samples, failed } = await alternate(sides, { budgetMs, maxRounds }, settings.world)
+      addRows(report, what, 'MiB/s', asRates(samples, size))
+      report.skipped.push(
+        ...failed.map(({ side, reason }) => ({ side: `${side}: ${what}`, reason })),
+      )
+    }
+  }
+  await addPeaks(report, installation)
+  report.notes.push(
+    'ours is sealed, journaled and checked by SHA-256 at the other end; files are written on both sides',
+  )
+  return report
+}
+
+function sidesOfPut(
+  { api, run, guests }: Installation,
+  sshd: TestSshd | undefined,
+  source: string,
+  size: number,
+): Side[] {
+  const target = join(guests[0]?.root ?? '', `put-${size}`)
+  const put = async () => {
+    const { value } = await api.storeContent(createReadStream(source))
+    await run({ name: 'write', path: target }, { sha256: value.sha256 })
+    return undefined
+  }
+  const copy = async () => {
+    await sshd?.copy(source, `:${join(sshd.files, `put-${size}`)}`)
+    return undefined
+  }
+  return [{ name: ours, run: put }, ...(sshd === undefined ? [] : [{ name: 'scp', run: copy }])]
+}
+
+function sidesOfGet(
+  { api, run }: Installation,
+  sshd: TestSshd | undefined,
+  source: string,
+  size: number,
+): Side[] {
+  const target = `${source}-got`
+  const get = async () => {
+    const { id, result } = await run({ name: 'read', path: source })
+    const hash = createHash('sha256')
+    const hashed = async function* (bytes: AsyncIterable<Uint8Array>) {
+      for await (const chunk of bytes) {
+        hash.update(chunk)
+        yield chunk
+      }
+    }
+    const bytes = Readable.from(api.outputBytes(id, 'content', { follow: true }), {
+      objectMode: false,
+    })
+    await pipeline(bytes, hashed, createWriteStream(target))
+    if (hash.digest('hex') !== result?.streams.content?.sha256) throw new Error('the file differs')
+    return undefined
+  }
+  const copy = async () => {
+    // From where it was put: the user at the other end cannot read our own directory.
+    await sshd?.copy(`:${join(sshd.files, `put-${size}`)}`, target)
+    if ((await stat(target)).size !== size * mebibyte) throw new Error('the file differs')
+    return undefined
+  }
+  return [{ name: ours, run: get }, ...(sshd === undefined ? [] : [{ name: 'scp', run: copy }])]
+}
+
+function asRates(
+  timesOfSides: ReadonlyMap<string, readonly number[]>,
+  size: number,
+): Map<string, number[]> {
+  const rates = (times: readonly number[]) => times.map((ms) => size / (ms / 1000))
+  return new Map([...timesOfSides].map(([side, times]) => [side, rates(times)]))
+}
+
+async function writeRandom(path: string, mebibytes: number): Promise<void> {
+  await using file = await open(path, 'w')
+  for (let count = 0; count < mebibytes; count += 1) await file.writeFile(randomBytes(mebibyte))
+}
+
+async function addPeaks(report: Report, installation: Installation): Promise<void> {
+  const { system, agents, guests, findProcess } = installation
+  const pids = {
+    controller: system.controller.pid,
+    queue: await findProcess('--database', join(system.directory, 'queue.db')),
+    agent: agents[0]?.pid ?? 0,
+    runner: await findProcess('--state', guests[0]?.stateDirectory ?? '').catch(() => undefined),
+  }
+  for (const [name, pid] of Object.entries(pids)) {
+    if (pid === undefined) report.skipped.push({ side: name, reason: 'it does not run' })
+    else {
+      const peak = (await peakMemoryBytes(pid)) / mebibyte
+      addRows(report, `peak memory of the ${name}`, 'MiB', new Map([[ours, [peak]]]))
+    }
+  }
+}

@@ -1,0 +1,184 @@
+"""The driver beside Sahara's own SSH driver, for `npm run bench -- sahara`.
+
+Writes one line of JSON: {"cases": [{"what", "side", "ms": [...], "cpu_ms",
+"peak_bytes"}], "skipped": [{"side", "reason"}], "ssh_process_bytes"}.
+Both sides take turns. CPU is that of the engine's side: this process, and the
+processes that the SSH driver starts.
+
+Environment: CONTROLLER_SOCKET, QUEUE_URL, SHARED (a directory), SECONDS,
+INSTANCES.
+"""
+
+import sahara_world
+
+import json
+import os
+import pathlib
+import resource
+import time
+import uuid
+
+import eventlet
+from sahara.utils import crypto
+import chamber
+import ssh_driver
+
+CLUSTER = str(uuid.uuid4())
+TICK_MS = 1000 / os.sysconf('SC_CLK_TCK')
+CALL_LIMIT_SECONDS = 120
+OURS, THEIRS = 'agent driver', 'SSH driver'
+
+
+def main():
+    why = chamber.why_impossible()
+    if why is not None:
+        return {'cases': [], 'skipped': [
+            {'side': 'both drivers', 'reason': 'no namespaces: ' + why}]}
+    shared = os.environ['SHARED']
+    chambers = chamber.Chambers(shared, os.environ['QUEUE_URL'])
+    try:
+        return measure(shared, chambers)
+    except Exception:
+        print(chambers.report())
+        raise
+    finally:
+        chambers.close()
+
+
+def measure(shared, chambers):
+    driver = sahara_world.set_up_driver(
+        controller_socket=os.environ['CONTROLLER_SOCKET'], enrolment_wait=120)
+    key, public_key = crypto.generate_key_pair()
+    script = sahara_world.make_user_data(driver, CLUSTER, public_key,
+                                         chamber.USER)
+    instances = []
+    for number in range(1, int(os.environ['INSTANCES']) + 1):
+        name, instance = 'worker-%d' % number, str(uuid.uuid4())
+        more = ssh_driver.start_sshd(shared) if number == 1 else ''
+        chambers.boot(name, instance, script, own_network=False, more=more)
+        instances.append(sahara_world.an_instance(
+            name, instance, cluster=CLUSTER, user=chamber.USER,
+            management_ip='127.0.0.1', internal_ip='127.0.0.1'))
+    ours = [driver.get_remote(instance) for instance in instances]
+    for remote in ours:
+        remote.execute_command('true')
+    port = ssh_driver.read_port(shared)
+    # All of them lead to the one sshd: to the engine that makes no difference.
+    theirs = [ssh_driver.get_remote(instance, key, port)
+              for instance in instances]
+    return compare(ours, theirs, float(os.environ['SECONDS']))
+
+
+def compare(ours, theirs, seconds):
+    cases, skipped = [], []
+    with ours[0] as our_open, theirs[0] as their_open:
+        pairs = [('a call inside `with`', our_open, their_open,
+                  lambda r: r.execute_command('true'))]
+        for mebibytes in (1, 32):
+            text = os.urandom(mebibytes * 512 * 1024).hex()
+            path = 'bench-%d' % mebibytes
+            pairs += [
+                ('write %d MiB' % mebibytes, our_open, their_open,
+                 lambda r, path=path, text=text: r.write_file_to(path, text)),
+                ('read %d MiB' % mebibytes, our_open, their_open,
+                 lambda r, path=path, text=text: check(
+                     r.read_file_from(path), text))]
+        for pair in pairs:
+            take_turns(pair, seconds / 7, cases, skipped)
+    for pair in (
+            ('an unpooled call', ours[0], theirs[0],
+             lambda r: r.execute_command('true')),
+            ('`true` on %d instances' % len(ours), ours, theirs, on_all)):
+        take_turns(pair, seconds / 7, cases, skipped)
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
+    return {'cases': cases, 'skipped': skipped, 'ssh_process_bytes': peak}
+
+
+def check(got, wanted):
+    if got != wanted:
+        raise ValueError('%d of %d characters came back' % (
+            len(got), len(wanted)))
+
+
+def on_all(remotes):
+    pool = eventlet.GreenPool(len(remotes))
+    for _ in pool.imap(lambda r: r.execute_command('true'), remotes):
+        pass
+
+
+def take_turns(pair, seconds, cases, skipped):
+    """At least one round after one that is not counted, then until the time
+    is over."""
+    what, ours, theirs, call = pair
+    sides = {OURS: ours, THEIRS: theirs}
+    found = {side: {'what': what, 'side': side, 'ms': [], 'cpu_ms': 0,
+                    'peak_bytes': 0} for side in sides}
+    end = time.monotonic() + seconds
+    rounds = 0
+    while sides and (rounds < 2 or time.monotonic() < end):
+        order = list(sides)
+        for side in order if rounds % 2 == 0 else reversed(order):
+            try:
+                sample = run_once(call, sides[side])
+            except BaseException as error:
+                if isinstance(error, (KeyboardInterrupt, SystemExit)):
+                    raise
+                skipped.append({'side': '%s: %s' % (side, what), 'reason': (
+                    '%s: %s' % (type(error).__name__, error))[:300]})
+                del sides[side]
+                continue
+            if rounds > 0:
+                add(found[side], *sample)
+        rounds += 1
+    for one in found.values():
+        if one['ms']:
+            one['cpu_ms'] /= len(one['ms'])
+            cases.append(one)
+
+
+def run_once(call, remote):
+    # From here on VmHWM counts anew (proc_pid_clear_refs(5)).
+    pathlib.Path('/proc/self/clear_refs').write_text('5')
+    cpu, began = cpu_ms(), time.monotonic()
+    with eventlet.Timeout(CALL_LIMIT_SECONDS):
+        call(remote)
+    took = (time.monotonic() - began) * 1000
+    return took, cpu_ms() - cpu, peak_bytes()
+
+
+def add(found, took, cpu, peak):
+    found['ms'].append(took)
+    found['cpu_ms'] += cpu
+    found['peak_bytes'] = max(found['peak_bytes'], peak)
+
+
+def cpu_ms():
+    """This process, its ended children, and the SSH driver's running ones."""
+    total = 0
+    for entry in pathlib.Path('/proc').iterdir():
+        if not entry.name.isdigit():
+            continue
+        mine = int(entry.name) == os.getpid()
+        try:
+            words = (entry / 'cmdline').read_bytes().split(b'\0')
+            helper = any(word.endswith(b'_sahara-subprocess')
+                         for word in words)
+            if not mine and not helper:
+                continue
+            stat = (entry / 'stat').read_text().rpartition(')')[2].split()
+        except OSError:
+            continue
+        # utime, stime, and for us cutime and cstime (proc_pid_stat(5)).
+        total += sum(map(int, stat[11:15 if mine else 13]))
+    return total * TICK_MS
+
+
+def peak_bytes():
+    for line in pathlib.Path('/proc/self/status').read_text().splitlines():
+        if line.startswith('VmHWM:'):
+            return int(line.split()[1]) * 1024
+    raise RuntimeError('this kernel does not say VmHWM')
+
+
+if __name__ == '__main__':
+    print(json.dumps(main()))
