@@ -20,8 +20,10 @@ export type Opened =
   | { kind: 'reply'; commandId: string; reply: Reply }
   | { kind: 'report'; instanceId: string; report: Report }
   | { kind: 'hello'; hello: Hello }
-  /** To be deleted: `reason` is for the log and the counters. */
-  | { kind: 'dropped'; reason: DropReason }
+  | Dropped
+
+/** To be deleted: `reason` is for the log and the counters. */
+type Dropped = { kind: 'dropped'; reason: DropReason }
 
 export type DropReason =
   | 'malformed'
@@ -34,53 +36,80 @@ export type DropReason =
   /** No instance of this cluster has this id. */
   | 'unknown-instance'
 
-/** Opens a message with the one key that can. Anybody may post here: whatever is off is an outcome, no error. */
+/**
+ * Opens a message with the one key that can. Anybody may post here: whatever is off is an outcome, no error, so that one
+ * message never holds up the others of its batch.
+ *
+ * @throws whatever the store throws while the key is looked up; the message is to come again.
+ */
 export async function openMessage(
   context: Context,
   clusterId: string,
   body: unknown,
 ): Promise<Opened> {
-  try {
-    return await openSealed(context, clusterId, readEnvelope(body))
-  } catch (error) {
-    if (error instanceof MessageVersionError) return { kind: 'dropped', reason: 'other-version' }
-    if (error instanceof MessageMalformedError) return { kind: 'dropped', reason: 'malformed' }
-    if (error instanceof SealBrokenError) return { kind: 'dropped', reason: 'seal-broken' }
-    throw error
-  }
+  const message = await orDropped(context, async () => readEnvelope(body))
+  if ('kind' in message) return message
+  const open = await findOpener(context, clusterId, message)
+  return await orDropped(context, open)
 }
 
-async function openSealed(
+/** Looks up the key: all of this may fail for reasons of our own, and nothing after it. */
+async function findOpener(
   context: Context,
   clusterId: string,
   message: SealedMessage,
-): Promise<Opened> {
+): Promise<() => Promise<Opened>> {
   const { store, keyring } = context
   switch (message.type) {
     case 'sahara-reply': {
       const id = z.uuid().safeParse(message.keyId).data
       const replyKey = id === undefined ? undefined : replyKeyOf(context, clusterId, id)
-      if (id === undefined || !replyKey) return { kind: 'dropped', reason: 'unknown-command' }
-      return { kind: 'reply', commandId: id, reply: await openReply(message, replyKey) }
+      if (id === undefined || !replyKey) return async () => dropped('unknown-command')
+      return async () => ({
+        kind: 'reply',
+        commandId: id,
+        reply: await openReply(message, replyKey),
+      })
     }
     case 'sahara-report': {
       const instance = readInstance(store, message.keyId)
       const reportKey = instance?.clusterId === clusterId && readReportKey(store, instance.id)
-      if (!reportKey) return { kind: 'dropped', reason: 'unknown-instance' }
-      const report = await openReport(message, reportKey)
-      return { kind: 'report', instanceId: message.keyId, report }
+      if (!reportKey) return async () => dropped('unknown-instance')
+      return async () => ({
+        kind: 'report',
+        instanceId: message.keyId,
+        report: await openReport(message, reportKey),
+      })
     }
     case 'sahara-hello': {
       const { enrolment } = await keyring.keysOf(clusterId)
-      const hello = await openHello(message, enrolment)
-      if (hello.cluster !== clusterId) return { kind: 'dropped', reason: 'misplaced' }
-      return { kind: 'hello', hello }
+      return async () => {
+        const hello = await openHello(message, enrolment)
+        return hello.cluster === clusterId ? { kind: 'hello', hello } : dropped('misplaced')
+      }
     }
     case 'sahara-command':
     case 'sahara-input':
     case 'sahara-welcome':
-      return { kind: 'dropped', reason: 'misplaced' }
+      return async () => dropped('misplaced')
   }
+}
+
+/** Works on what a stranger sent: any error is a fault of the message. */
+async function orDropped<T>({ log }: Context, open: () => Promise<T>): Promise<T | Dropped> {
+  try {
+    return await open()
+  } catch (error) {
+    if (error instanceof MessageVersionError) return dropped('other-version')
+    if (error instanceof MessageMalformedError) return dropped('malformed')
+    if (error instanceof SealBrokenError) return dropped('seal-broken')
+    log.error({ err: error }, 'a message on the return queue fails in a way of its own; dropped')
+    return dropped('malformed')
+  }
+}
+
+function dropped(reason: DropReason): Dropped {
+  return { kind: 'dropped', reason }
 }
 
 function replyKeyOf({ store }: Context, clusterId: string, commandId: string) {

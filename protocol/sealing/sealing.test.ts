@@ -162,6 +162,18 @@ describe('a hello', () => {
     })
   })
 
+  test('that announces a signing key which is none is a broken seal, not an error of a library', async () => {
+    const own = await generatePrivateKey('Ed25519')
+    const hello = await aHello({ kty: 'OKP', crv: 'Ed25519', x: 'AAAA' })
+    const envelope = await sealHello(hello, {
+      agentSigning: await importKey(own),
+      enrolment: agent.lock,
+    })
+    await expect(openHello(readEnvelope(envelope), agent.open)).rejects.toMatchObject({
+      code: 'ERR_SEAL_BROKEN',
+    })
+  })
+
   test('that carries a private key is refused', async () => {
     const own = await generatePrivateKey('Ed25519')
     const hello = z.encode(Hello, await aHello(publicPart(own)))

@@ -1,5 +1,6 @@
 import { CompactEncrypt, compactDecrypt, GeneralSign, generalVerify } from 'jose'
 import { z } from 'zod'
+import { SaharaAgentError } from '../errors.ts'
 import { type Envelope, type MessageType, type SealedMessage, toEnvelope } from './envelope.ts'
 import { MessageMalformedError, SealBrokenError } from './errors.ts'
 import type { Key } from './keys.ts'
@@ -39,7 +40,7 @@ export async function openLetter(
 ): Promise<Uint8Array> {
   const jws = Jws.safeParse(await decryptJson(message, reader))
   if (!jws.success) throw new MessageMalformedError('the sealed letter holds no signature')
-  const signer = await findSigner(decodePayload(jws.data.payload))
+  const signer = await findSignerOf(decodePayload(jws.data.payload), findSigner)
   try {
     const { payload, protectedHeader } = await generalVerify(jws.data, signer.key, {
       algorithms: ['EdDSA'],
@@ -49,6 +50,19 @@ export async function openLetter(
     throw new SealBrokenError(`no valid signature by key ${signer.id}; drop the message`, { cause })
   }
   throw new SealBrokenError('the signature is on another type of message; drop the message')
+}
+
+/** What a sender brings as its key may be anything: a library's complaint about it is a broken seal, too. */
+async function findSignerOf(
+  unproved: Uint8Array,
+  findSigner: (unproved: Uint8Array) => Promise<Key>,
+): Promise<Key> {
+  try {
+    return await findSigner(unproved)
+  } catch (cause) {
+    if (cause instanceof SaharaAgentError) throw cause
+    throw new SealBrokenError('the letter brings a key that is none; drop the message', { cause })
+  }
 }
 
 const Jws = z.object({

@@ -4,7 +4,7 @@ import type { Command } from '../../protocol/messages/command.ts'
 import { Bootstrap, type Hello, type Welcome } from '../../protocol/messages/enrolment.ts'
 import type { Result } from '../../protocol/messages/replies.ts'
 import type { Report } from '../../protocol/messages/reports.ts'
-import { readEnvelope } from '../../protocol/sealing/envelope.ts'
+import { type Envelope, readEnvelope } from '../../protocol/sealing/envelope.ts'
 import { generatePrivateKey, importKey, type Key, publicPart } from '../../protocol/sealing/keys.ts'
 import { openCommand } from '../../protocol/sealing/seal-command.ts'
 import { openWelcome, sealHello } from '../../protocol/sealing/seal-enrolment.ts'
@@ -21,6 +21,8 @@ type Welcomed = Extract<Welcome, { verdict: 'welcome' }>
 /** Just enough of an agent to see what a controller does: every step is a test's own. */
 export interface MiniatureAgent extends AsyncDisposable {
   bootstrap: Bootstrap
+  /** A sealed hello, for `post`. */
+  hello: (differences?: Partial<Hello>) => Promise<Envelope>
   /** Posts a hello and waits for its answer on the lobby. */
   enrol: (differences?: Partial<Hello>) => Promise<Welcome>
   /** The welcome of the last `enrol`. @throws when there was none. */
@@ -109,6 +111,24 @@ export async function createMiniatureAgent(
     return taken
   }
 
+  const aHello = (differences: Partial<Hello> = {}): Hello => ({
+    v: 1,
+    cluster: bootstrap.cluster,
+    purpose: 'enrol',
+    nonce: Uint8Array.from(world.randomBytes(16)),
+    enrolmentSecret: bootstrap.enrolmentSecret,
+    instanceUuid,
+    signingKey: publicPart(keys.signing),
+    sealingKey: publicPart(keys.sealing),
+    sentAt: world.now(),
+    agentVersion: '0.0.1',
+    ...differences,
+  })
+  const sealOwn = async (hello: Hello) => {
+    const enrolment = await importKey(bootstrap.enrolmentKey)
+    return await sealHello(hello, { agentSigning: own.signing, enrolment })
+  }
+
   return {
     bootstrap,
     welcomed,
@@ -127,22 +147,10 @@ export async function createMiniatureAgent(
       const { instance, reportKey } = welcomed()
       await post(await sealReport(report, { id: instance, reportKey }))
     },
-    enrol: async (differences = {}) => {
-      const hello: Hello = {
-        v: 1,
-        cluster: bootstrap.cluster,
-        purpose: 'enrol',
-        nonce: Uint8Array.from(world.randomBytes(16)),
-        enrolmentSecret: bootstrap.enrolmentSecret,
-        instanceUuid,
-        signingKey: publicPart(keys.signing),
-        sealingKey: publicPart(keys.sealing),
-        sentAt: world.now(),
-        agentVersion: '0.0.1',
-        ...differences,
-      }
-      const enrolment = await importKey(bootstrap.enrolmentKey)
-      const body = await sealHello(hello, { agentSigning: own.signing, enrolment })
+    hello: async (differences) => await sealOwn(aHello(differences)),
+    enrol: async (differences) => {
+      const hello = aHello(differences)
+      const body = await sealOwn(hello)
       await zaqar.postMessages(queueOf(bootstrap.hello), [{ body, ttlSeconds: 60 }], {
         auth: { kind: 'signed', url: bootstrap.hello },
       })
