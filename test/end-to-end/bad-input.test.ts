@@ -1,5 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import { once } from 'node:events'
+import { existsSync } from 'node:fs'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -62,14 +63,6 @@ async function alertCodes(): Promise<string[]> {
 }
 
 describe('what whoever runs the queue service may put there', () => {
-  /** The bodies that the controller's last POST with a command had. */
-  const seenBodies = (): z.output<typeof Posted>['messages'] => {
-    const post = cluster.controllerGate.passed.findLast(
-      ({ method, path }) => method === 'POST' && /\/sa-c-[^/]+\/messages$/.test(path),
-    )
-    return Posted.parse(JSON.parse(post?.body ?? '')).messages
-  }
-
   test('is dropped and raised as an alert where it is no message of ours, and changes nothing', async () => {
     const ran = await endOf(await begin(`echo real >> ${marks()}`))
     expect(ran.state).toBe('succeeded')
@@ -77,7 +70,14 @@ describe('what whoever runs the queue service may put there', () => {
     if (!real) throw new Error('no command was seen')
     const { sealed } = real.body
     const hostile = [
-      ...[null, 7, 'text', [], {}, { v: 1 }, { v: 1, sealed: '' }, { v: 1, sealed: 'a.b.c.d.e' }],
+      null,
+      7,
+      'text',
+      [],
+      {},
+      { v: 1 },
+      { v: 1, sealed: '' },
+      { v: 1, sealed: 'a.b.c.d.e' },
       { v: 2, sealed },
       { v: 1, sealed: sealed.slice(0, -20) },
       { v: 1, sealed: sealed.slice(sealed.indexOf('.')) },
@@ -103,24 +103,9 @@ describe('what whoever runs the queue service may put there', () => {
       expect(() => process.kill(program.pid, 0)).not.toThrow()
     }
   })
-
-  const isRefusal = (error: unknown): void => {
-    if (!(error instanceof Error && 'code' in error)) throw error
-  }
-})
-
-const Posted = z.object({
-  messages: z.array(z.object({ body: z.object({ v: z.number(), sealed: z.string() }) })),
 })
 
 describe("an instance's signed URL, tried by its holder at the queue service", () => {
-  const readCredentials = async () =>
-    Credentials.parse(
-      JSON.parse(await readFile(join(cluster.guest.stateDirectory, 'credentials.json'), 'utf8'))[
-        'credentials'
-      ],
-    )
-
   test('opens nothing but what it is for, and every failure looks the same', async () => {
     const { claim, reply } = await readCredentials()
     const own = claim.paths[0] ?? ''
@@ -142,56 +127,18 @@ describe("an instance's signed URL, tried by its holder at the queue service", (
   })
 
   test('ends at its expiry', async () => {
-    const { claim } = await readCredentials()
-    await using later = await startCluster({
-      openQueue: queueAsProcess,
-      controller: { signedUrlLifeSeconds: 3600 },
-    })
-    expect(claim.expires > new Date().toISOString()).toBe(true)
-    // Past the life of its URLs, with nobody to renew them: it asks for new ones by itself.
-    await later.agent.stop('SIGKILL')
-    await later.queue.shift(2 * 3600 * 1000)
-    await later.restartAgent()
-    const operation = { name: 'exec' as const, argv: ['true'] }
-    const [command] = (await later.api.postCommand(target, { operation })).value
-    const { value } = await later.api.getCommand(command?.id ?? '', { wait: true })
-    expect(value.state).toBe('succeeded')
+    const queue = `sa-l-${'1'.repeat(32)}`
+    await keeper.createQueue(queue)
+    const expires = new Date(Date.now() + 60_000)
+    const url = await keeper.shareQueue(queue, { paths: ['claims'], methods: ['POST'], expires })
+    const path = `/v2/queues/${queue}/claims`
+    expect((await knock(url, 'POST', path)).status).toBe(204)
+    await cluster.queue.shift(61_000)
+    expect((await knock(url, 'POST', path)).status).toBe(404)
   })
-
-  async function knock(url: Credentials['claim'], method: string, path: string) {
-    const answer = await request(new URL(path, cluster.queue.url), {
-      method: method === 'GET' ? 'GET' : method === 'DELETE' ? 'DELETE' : 'POST',
-      headers: {
-        'client-id': randomUUID(),
-        'x-project-id': url.project,
-        'content-type': 'application/json',
-        'url-signature': url.signature,
-        'url-expires': url.expires,
-        'url-methods': url.methods.join(','),
-        'url-paths': url.paths.join(','),
-      },
-      body: method === 'POST' ? '{}' : null,
-    })
-    return { status: answer.statusCode, body: await answer.body.text() }
-  }
 })
 
 describe('what a person sends to the API', () => {
-  const send = async (path: string, body: string | Buffer, type = 'application/json') => {
-    const socketPath = join(cluster.directory, 'controller.sock')
-    await using dispatcher = Object.assign(new Agent({ connect: { socketPath } }), {
-      [Symbol.asyncDispose]: async () => undefined,
-    })
-    const answer = await request(`http://localhost/v1/${path}`, {
-      dispatcher,
-      method: 'POST',
-      headers: { 'content-type': type },
-      body,
-    })
-    const text = await answer.body.text()
-    await dispatcher.destroy()
-    return { status: answer.statusCode, text }
-  }
   const commands = 'clusters/test/instances/worker-1/commands'
 
   test.for([
@@ -274,14 +221,6 @@ describe('a program that cannot start says why', () => {
     await rm(directory, { recursive: true })
   })
 
-  const run = async (program: string, programArguments: readonly string[]) => {
-    const path = fileURLToPath(new URL(`../../${program}/main.ts`, import.meta.url))
-    const ran = await execa(process.execPath, [path, ...programArguments], {
-      reject: false,
-      timeout: 30_000,
-    })
-    return { exitCode: ran.exitCode, stderr: ran.stderr }
-  }
   const writeConfig = async (name: string, config: object): Promise<string> => {
     const path = join(directory, name)
     await writeFile(path, stringify(config))
@@ -315,9 +254,8 @@ describe('a program that cannot start says why', () => {
   })
 
   test('a port that is taken, for the queue service and for the controller', async () => {
-    const queue = await run('queue', [
-      ...['serve', '--database', join(directory, 'q2.db'), '--port', String(taken)],
-    ])
+    const database = join(directory, 'q2.db')
+    const queue = await run('queue', ['serve', '--database', database, '--port', String(taken)])
     expect(queue.exitCode).not.toBe(0)
     expect(queue.stderr).toContain(String(taken))
     const tokenFile = join(directory, 'token')
@@ -338,3 +276,68 @@ describe('a program that cannot start says why', () => {
     }
   })
 })
+
+const Written = z.looseObject({ credentials: Credentials })
+const Posted = z.object({
+  messages: z.array(z.object({ body: z.object({ v: z.number(), sealed: z.string() }) })),
+})
+
+/** The bodies that the controller's last POST with a command had. */
+function seenBodies(): z.output<typeof Posted>['messages'] {
+  const post = cluster.controllerGate.passed.findLast(
+    ({ method, path }) => method === 'POST' && /\/sa-c-[^/]+\/messages$/.test(path),
+  )
+  return Posted.parse(JSON.parse(post?.body ?? '')).messages
+}
+
+function isRefusal(error: unknown): void {
+  if (!(error instanceof Error && 'code' in error)) throw error
+}
+
+/** It writes them a moment after the controller has welcomed it. */
+async function readCredentials() {
+  const path = join(cluster.guest.stateDirectory, 'credentials.json')
+  await waitFor('the credentials', () => existsSync(path))
+  const { credentials } = Written.parse(JSON.parse(await readFile(path, 'utf8')))
+  return credentials
+}
+
+async function knock(url: Credentials['claim'], method: string, path: string) {
+  const answer = await request(new URL(path, cluster.queue.url), {
+    method: method === 'GET' ? 'GET' : method === 'DELETE' ? 'DELETE' : 'POST',
+    headers: {
+      'client-id': randomUUID(),
+      'x-project-id': url.project,
+      'content-type': 'application/json',
+      'url-signature': url.signature,
+      'url-expires': url.expires,
+      'url-methods': url.methods.join(','),
+      'url-paths': url.paths.join(','),
+    },
+    body: method === 'POST' ? '{}' : null,
+  })
+  return { status: answer.statusCode, body: await answer.body.text() }
+}
+
+async function send(path: string, body: string) {
+  const socketPath = join(cluster.directory, 'controller.sock')
+  const dispatcher = new Agent({ connect: { socketPath } })
+  const answer = await request(`http://localhost/v1/${path}`, {
+    dispatcher,
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body,
+  })
+  const text = await answer.body.text()
+  await dispatcher.destroy()
+  return { status: answer.statusCode, text }
+}
+
+async function run(program: string, programArguments: readonly string[]) {
+  const path = fileURLToPath(new URL(`../../${program}/main.ts`, import.meta.url))
+  const ran = await execa(process.execPath, [path, ...programArguments], {
+    reject: false,
+    timeout: 30_000,
+  })
+  return { exitCode: ran.exitCode, stderr: ran.stderr }
+}
