@@ -102,6 +102,19 @@ describe('the journal', () => {
     expect([...journal.owed()].at(0)?.result?.state).toBe('succeeded')
   })
 
+  test('owes nothing when it starts over, and still knows each id', async () => {
+    const [owed, sent] = [aCommand(), aCommand()]
+    await using journal = open()
+    for (const command of [owed, sent]) {
+      await journal.take([{ command, messageId: 'm', entersAs: taken }])
+    }
+    await journal.markSent(sent.id)
+    await journal.startOver()
+    expect(journal.owedCount()).toBe(0)
+    expect([...journal.owed()]).toEqual([])
+    expect([owed, sent].map(({ id }) => journal.find(id)?.state)).toEqual(['sent', 'sent'])
+  })
+
   test('forgets a sent command after its deadline, and knows that it did', async () => {
     const [old, young, owed] = [
       aCommand('2030-01-01T01:00:00.000Z'),

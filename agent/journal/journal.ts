@@ -61,7 +61,10 @@ export interface Journal extends AsyncDisposable {
   /** Whether the queue, when it was last asked, did not wait, so that all agents must keep apart by themselves. */
   isQueuePaced: () => boolean
   noteQueuePaced: (isPaced: boolean) => void
-  /** Forgets everything: the disk was cloned into another instance, or belongs to another cluster now. */
+  /**
+   * Owes nothing any more: the disk was cloned into another instance, or belongs to another cluster now. The ids stay
+   * remembered, since the controller may know the agent's keys again: an old command would then open as before.
+   */
   startOver: () => Promise<void>
 }
 
@@ -143,7 +146,7 @@ export function openJournal(
       database.exec('PRAGMA incremental_vacuum(1024)')
     },
     startOver: async () => {
-      await write(() => database.exec('DELETE FROM commands'))
+      await write(() => sql.markAllSent.run())
       owedCount = 0
     },
     [Symbol.asyncDispose]: async () => {
@@ -180,6 +183,9 @@ function prepareStatements(database: DatabaseSync) {
     ),
     markSent: database.prepare(
       "UPDATE commands SET state = 'sent', command = NULL, result = NULL, content = NULL, boot = NULL WHERE id = ?",
+    ),
+    markAllSent: database.prepare(
+      "UPDATE commands SET state = 'sent', command = NULL, result = NULL, content = NULL, boot = NULL WHERE state <> 'sent'",
     ),
     noteOutputSent: database.prepare('UPDATE commands SET output_sent = ? WHERE id = ?'),
     find: database.prepare('SELECT state, message FROM commands WHERE id = ?'),
