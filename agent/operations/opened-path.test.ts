@@ -1,4 +1,6 @@
+import { spawn } from 'node:child_process'
 import { createHash, randomUUID } from 'node:crypto'
+import { once } from 'node:events'
 import {
   chmodSync,
   mkdirSync,
@@ -88,8 +90,26 @@ async function run(
   return { output, result: await running.ended }
 }
 
+/** A process to which the folder `source` lies at `target`, in a mount namespace of its own. */
+async function openNamespace(source: string, target: string) {
+  const script = 'mount --bind "$0" "$1" && echo ready && exec sleep 60'
+  const child = spawn('unshare', ['-m', '/bin/sh', '-c', script, source, target], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  await once(child.stdout, 'data')
+  return {
+    pid: child.pid,
+    [Symbol.asyncDispose]: async () => {
+      child.kill('SIGKILL')
+      await once(child, 'exit')
+    },
+  }
+}
+
+const isRoot = process.geteuid?.() === 0
+
 /** As whom files are used: in this process, and in a child of its own. */
-const users = process.geteuid?.() === 0 ? [undefined, 'nobody'] : [undefined]
+const users = isRoot ? [undefined, 'nobody'] : [undefined]
 
 describe.for(users)('the policy, asked about a file that %s has opened', (user) => {
   const as = user === undefined ? {} : { user }
@@ -128,6 +148,28 @@ describe.for(users)('the policy, asked about a file that %s has opened', (user) 
     expect(result.state).toBe('failed')
     expect(readFileSync(join(place, 'secret/it'), 'utf8')).toBe('secret')
     expect(readdirSync(join(place, 'secret'))).toEqual(['it'])
+  })
+
+  test.skipIf(!isRoot)('is not deceived by the names of another mount namespace', async () => {
+    await using other = await openNamespace(join(place, 'secret'), join(place, 'allowed'))
+    const path = `/proc/${other.pid}/root${place}/allowed/it`
+    const asked: string[] = []
+    const judge = async (each: string) => {
+      asked.push(each)
+      return null
+    }
+    const { result, output } = await run({ name: 'read', path, ...as }, judge)
+    expect([result.state, output, asked]).toEqual(['failed', [], []])
+    expect((await run({ name: 'write', path, ...as }, judge)).result.state).toBe('failed')
+    expect([readdirSync(join(place, 'allowed')), asked]).toEqual([[], []])
+    // The same, with a link that gives the lie a name in our own namespace.
+    rmSync(join(place, 'allowed'), { recursive: true })
+    symlinkSync(`/proc/${other.pid}/root${place}/allowed`, join(place, 'allowed'))
+    const byLink = join(place, 'allowed/it')
+    for (const name of ['read', 'write']) {
+      expect((await run({ name, path: byLink, ...as }, judge)).result.state).toBe('failed')
+    }
+    expect(readFileSync(join(place, 'secret/it'), 'utf8')).toBe('secret')
   })
 
   test('lets what it allows be read and written', async () => {

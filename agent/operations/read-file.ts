@@ -1,5 +1,6 @@
 import { constants } from 'node:fs'
-import { type FileHandle, open, stat } from 'node:fs/promises'
+import { type FileHandle, realpath, stat } from 'node:fs/promises'
+import { isSameFile, leadsElsewhere, openTruly } from './open-truly.ts'
 import { type AllowOpened, truePathOf } from './opened-path.ts'
 import { OperationFailure } from './operation-failure.ts'
 
@@ -43,17 +44,20 @@ export async function readWholeFile(
   return { size: Math.max(size, position > offset ? position : 0) }
 }
 
-/** Looks before it opens: to open a FIFO waits for a writer, and to open a device may do something. */
+/**
+ * Looks before it opens: to open a FIFO waits for a writer, and to open a device may do something. A file that is replaced
+ * in between is looked at again.
+ */
 async function openRegular(path: string): Promise<FileHandle> {
-  refuseUnlessRegular(path, await stat(path))
-  const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK)
-  try {
-    refuseUnlessRegular(path, await file.stat())
-    return file
-  } catch (error) {
+  for (let attempt = 0; attempt < 3; attempt += 1) {
+    const asked = await stat(path)
+    refuseUnlessRegular(path, asked)
+    const file = await openTruly(await realpath(path), constants.O_RDONLY | constants.O_NONBLOCK)
+    const opened = await file.stat()
+    if (opened.isFile() && isSameFile(asked, opened)) return file
     await file.close()
-    throw error
   }
+  throw leadsElsewhere(path)
 }
 
 function refuseUnlessRegular(

@@ -8,12 +8,14 @@ import {
   readlink,
   realpath,
   rename,
+  stat,
   unlink,
 } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { z } from 'zod'
 import { errnoOf } from '../runner/command-record.ts'
 import { findOwner } from './find-owner.ts'
+import { isSameFile, leadsElsewhere, openTruly } from './open-truly.ts'
 import { type AllowOpened, descriptorPath, truePathOf } from './opened-path.ts'
 import { OperationFailure } from './operation-failure.ts'
 
@@ -141,11 +143,7 @@ async function stage(
 async function resolveTarget(path: string, placement: WriteRequest['placement']): Promise<string> {
   let target = path
   for (let hops = 0; hops < 40; hops += 1) {
-    const folder = await realpath(dirname(target)).catch((cause: unknown) => {
-      if (errnoOf(cause) !== 'ENOENT') throw cause
-      const message = `"${dirname(target)}" does not exist; make it first`
-      throw new OperationFailure('no-such-directory', message, { cause })
-    })
+    const folder = await resolveFolder(dirname(target))
     target = join(folder, basename(target))
     const stats = await lookAt(target)
     // As O_EXCL has it: a link that is there is in the way, wherever it points.
@@ -153,6 +151,18 @@ async function resolveTarget(path: string, placement: WriteRequest['placement'])
     target = resolve(folder, await readlink(target))
   }
   throw new OperationFailure('too-many-links', `"${path}" leads through too many symbolic links`)
+}
+
+async function resolveFolder(path: string): Promise<string> {
+  try {
+    const folder = await realpath(path)
+    if (isSameFile(await stat(path), await stat(folder))) return folder
+  } catch (cause) {
+    if (errnoOf(cause) !== 'ENOENT') throw cause
+    const message = `"${path}" does not exist; make it first`
+    throw new OperationFailure('no-such-directory', message, { cause })
+  }
+  throw leadsElsewhere(path)
 }
 
 function refuseTarget(
@@ -253,7 +263,7 @@ async function refuseOtherFolder(
 }
 
 async function openFolder(path: string): Promise<FileHandle> {
-  return await open(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW)
+  return await openTruly(path, constants.O_RDONLY | constants.O_DIRECTORY)
 }
 
 async function finish({ temporary, target, size, sha256 }: StagedFile): Promise<WriteAnswer> {
