@@ -4,6 +4,7 @@ import {
   chmodSync,
   chownSync,
   existsSync,
+  lchownSync,
   lstatSync,
   mkdirSync,
   mkdtempSync,
@@ -201,6 +202,37 @@ describe('write', () => {
     expect(result).toMatchObject({ state: 'failed', reason: { code } })
     expect(readdirSync(place)).toEqual(before)
     expect(readFileSync(`${place}/there`, 'utf8')).toBe('old')
+  })
+
+  test.skipIf(!isRoot)('touches nothing that others have put into a sticky folder', async () => {
+    mkdirSync(`${place}/open`)
+    chmodSync(`${place}/open`, 0o1777)
+    writeFileSync(`${place}/precious`, 'old')
+    mkdirSync(`${place}/folder`)
+    symlinkSync('../precious', `${place}/open/link`)
+    symlinkSync('../folder', `${place}/open/folder`)
+    writeFileSync(`${place}/open/file`, 'old')
+    for (const name of ['link', 'folder', 'file']) {
+      lchownSync(`${place}/open/${name}`, 65_534, 65_534)
+    }
+    for (const name of ['link', 'folder/new', 'file']) {
+      for (const placement of ['replace', 'append']) {
+        expect(await write(`${place}/open/${name}`, 'new', { placement })).toMatchObject({
+          state: 'failed',
+          reason: { code: 'foreign-in-sticky-folder' },
+        })
+      }
+    }
+    const created = await write(`${place}/open/folder/new`, 'new', { placement: 'create' })
+    expect(created.state).toBe('failed')
+    expect(readFileSync(`${place}/precious`, 'utf8')).toBe('old')
+    expect(readdirSync(`${place}/open`).toSorted()).toEqual(['file', 'folder', 'link'])
+    expect(readdirSync(`${place}/folder`)).toEqual([])
+    // Of the folder's owner, or our own, it is nobody's trap.
+    lchownSync(`${place}/open/link`, 0, 0)
+    expect((await write(`${place}/open/link`, 'new')).state).toBe('succeeded')
+    chownSync(`${place}/open`, 65_534, 65_534)
+    expect((await write(`${place}/open/file`, 'new')).state).toBe('succeeded')
   })
 
   describe('that a crash cut short', () => {

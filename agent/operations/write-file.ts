@@ -18,6 +18,7 @@ import { findOwner } from './find-owner.ts'
 import { isSameFile, leadsElsewhere, openTruly } from './open-truly.ts'
 import { type AllowOpened, descriptorPath, truePathOf } from './opened-path.ts'
 import { OperationFailure } from './operation-failure.ts'
+import { refusePlantedFile, refusePlantedLinks } from './sticky-folder.ts'
 
 export const WriteRequest = z.strictObject({
   commandId: z.uuid(),
@@ -121,6 +122,7 @@ async function stage(
   const existing = inFolder(basename(resolved))
   const before = await lookAt(existing)
   refuseTarget(path, before, placement)
+  refusePlantedFile(path, before, await folder.stat())
   const name = `.sahara-agent-${commandId}`
   const temporary = inFolder(name)
   // Left behind by an attempt that was killed. Made with O_EXCL, so nobody can slip another file in.
@@ -143,6 +145,7 @@ async function stage(
 async function resolveTarget(path: string, placement: WriteRequest['placement']): Promise<string> {
   let target = path
   for (let hops = 0; hops < 40; hops += 1) {
+    await refusePlantedLinks(placement === 'create' ? dirname(target) : target)
     const folder = await resolveFolder(dirname(target))
     target = join(folder, basename(target))
     const stats = await lookAt(target)
