@@ -12,6 +12,7 @@ import { createDueBell } from './deadlines/due-bell.ts'
 import { startDeadlines } from './deadlines/start-deadlines.ts'
 import { startDepartures } from './dispatch/departures.ts'
 import { openEmbeddedQueue } from './embedded-queue.ts'
+import { answerHello } from './enrolment/answer-hello.ts'
 import { openReception } from './enrolment/reception.ts'
 import { startRenewals } from './enrolment/renew-credentials.ts'
 import { createControllerMetrics } from './metrics/controller-metrics.ts'
@@ -90,7 +91,9 @@ export async function openController(
     renewals.set(renewAt)
     subscriptions.set(world.now())
   }
-  const reception = parts.use(openReception(context, departures, onWelcomed))
+  const answer: Parameters<typeof openReception>[1] = async (cluster, hello, signal) =>
+    await answerHello(context, departures, cluster, hello, signal)
+  const reception = parts.use(openReception(log, answer, onWelcomed))
   const arrivals = { answerHello: reception.receive, settleLarge: settlements.add }
   const announcer = parts.use(startAnnouncer(context, connection.announcements))
   const collectors = parts.use(startCollectors(context, arrivals, announcer, listClusters(store)))

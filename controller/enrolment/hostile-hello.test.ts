@@ -40,6 +40,15 @@ describe('a hello whose signing key is none', () => {
   })
 })
 
+describe('a hello whose sealing key is none', () => {
+  test.for(['AAAA', 'A'.repeat(43)])('is dropped, and enrols nothing: %s', async (x) => {
+    const agent = await newAgent('w1')
+    const bad = await agent.hello({ sealingKey: { kty: 'OKP', crv: 'X25519', x } })
+    await agent.post(bad)
+    expect(await agent.enrol()).toMatchObject({ verdict: 'welcome' })
+  })
+})
+
 async function sealedAlerts(agent: MiniatureAgent, count: number) {
   const { instance: id, reportKey } = agent.welcomed()
   const place = { id, reportKey }

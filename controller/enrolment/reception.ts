@@ -1,9 +1,9 @@
+import type { Logger } from 'pino'
 import type { Hello } from '../../protocol/messages/enrolment.ts'
-import type { Context } from '../context.ts'
-import type { Departures } from '../dispatch/departures.ts'
+import { ZaqarError } from '../../protocol/zaqar/errors.ts'
 import { createSlots } from '../dispatch/slots.ts'
+import { StoreWriteError } from '../errors.ts'
 import type { Cluster } from '../store/clusters.ts'
-import { answerHello } from './answer-hello.ts'
 
 /** Answers hellos beside everything else: thousands of guests that boot together must not hold up replies. */
 export interface Reception extends AsyncDisposable {
@@ -17,9 +17,10 @@ const atOnce = 8
 /** Hellos that wait for their turn; beyond it they stay on the queue. */
 const waitingLimit = 512
 
+/** @param answerHello when the instance's credentials are to be renewed, if it got any; see `answer-hello.ts`. */
 export function openReception(
-  context: Context,
-  departures: Departures,
+  log: Logger,
+  answerHello: (cluster: Cluster, hello: Hello, signal: AbortSignal) => Promise<Date | undefined>,
   onRenewal: (renewAt: Date) => void,
 ): Reception {
   const slots = createSlots(atOnce)
@@ -29,13 +30,17 @@ export function openReception(
   const answer = async (cluster: Cluster, hello: Hello, done: () => Promise<void>) => {
     if (stop.signal.aborted) return
     try {
-      const renewAt = await answerHello(context, departures, cluster, hello, stop.signal)
+      const renewAt = await answerHello(cluster, hello, stop.signal)
       if (renewAt) onRenewal(renewAt)
-      await done()
     } catch (error) {
       if (stop.signal.aborted) return
-      context.log.warn({ err: error, cluster: cluster.name }, 'a hello could not be answered yet')
+      const isPassing = error instanceof ZaqarError || error instanceof StoreWriteError
+      const what = isPassing ? 'a hello could not be answered yet' : 'a hello cannot be answered'
+      log.warn({ err: error, cluster: cluster.name }, what)
+      if (isPassing) return
     }
+    // Also what cannot be answered: kept, it would take up a place until its end. An honest agent says hello again.
+    await done()
   }
 
   return {

@@ -174,6 +174,22 @@ describe('a hello', () => {
     })
   })
 
+  test.for([
+    ['is too short', 'AAAA'],
+    ['has low order, so that no secret can be agreed on', 'A'.repeat(43)],
+    ['is spelled in another way', `${'B'.repeat(42)}B`],
+  ] as const)('is refused when its sealing key %s', async ([, x]) => {
+    const own = await generatePrivateKey('Ed25519')
+    const hello = { ...(await aHello(publicPart(own))), sealingKey: aSealingKey(x) }
+    const envelope = await sealHello(hello, {
+      agentSigning: await importKey(own),
+      enrolment: agent.lock,
+    })
+    await expect(openHello(readEnvelope(envelope), agent.open)).rejects.toMatchObject({
+      code: 'ERR_SEAL_BROKEN',
+    })
+  })
+
   test('that carries a private key is refused', async () => {
     const own = await generatePrivateKey('Ed25519')
     const hello = z.encode(Hello, await aHello(publicPart(own)))
@@ -288,6 +304,10 @@ async function aHello(signingKey: Hello['signingKey']): Promise<Hello> {
     sentAt: noon,
     agentVersion: '1.0.0',
   }
+}
+
+function aSealingKey(x: string): Hello['sealingKey'] {
+  return { kty: 'OKP', crv: 'X25519', x }
 }
 
 function throughJson(envelope: Envelope): unknown {

@@ -20,10 +20,20 @@ export async function sealLetter(
     .addSignature(keys.signer.key)
     .setProtectedHeader({ alg: 'EdDSA', typ: type, kid: keys.signer.id })
     .sign()
-  const sealed = await new CompactEncrypt(new TextEncoder().encode(JSON.stringify(jws)))
-    .setProtectedHeader({ alg: 'ECDH-ES', enc: 'A256GCM', typ: type, kid: keys.reader.id })
-    .encrypt(keys.reader.key)
-  return toEnvelope(sealed)
+  return toEnvelope(
+    await sealToReader(new TextEncoder().encode(JSON.stringify(jws)), type, keys.reader),
+  )
+}
+
+/** Seals bytes to a reader's X25519 key; a letter's are signed before. */
+export async function sealToReader(
+  bytes: Uint8Array,
+  type: MessageType,
+  reader: Key,
+): Promise<string> {
+  return await new CompactEncrypt(bytes)
+    .setProtectedHeader({ alg: 'ECDH-ES', enc: 'A256GCM', typ: type, kid: reader.id })
+    .encrypt(reader.key)
 }
 
 /**
