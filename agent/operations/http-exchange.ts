@@ -128,8 +128,11 @@ function sendBody(request: ClientRequest, body: HttpRequest['body']): void {
   request.setHeader('Content-Length', body.sizeBytes)
   const file = createReadStream(body.path, { highWaterMark: 256 * 1024 })
   file.on('error', (error) => request.destroy(error))
-  // Whoever answers before the whole body was sent does not want the rest, and may close any moment.
-  request.once('response', () => file.unpipe(request))
+  // Whoever refuses before the whole body was sent does not want the rest, and may close any moment; whoever accepts may
+  // be answering while it reads.
+  request.once('response', ({ statusCode = 0 }) => {
+    if (statusCode >= 400) file.unpipe(request)
+  })
   request.once('close', () => file.destroy())
   file.pipe(request)
 }

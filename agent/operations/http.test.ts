@@ -202,6 +202,12 @@ describe('the http operation', () => {
     expect(result).toMatchObject({ state: 'succeeded', answer: { status: 413 } })
   })
 
+  test('takes an answer that comes while the body is sent', async () => {
+    const url = await serve((request, response) => void request.pipe(response))
+    const text = 'x'.repeat(8 * 1024 * 1024)
+    expect((await ask({ method: 'POST', url }, text)).body).toBe(text)
+  })
+
   test('tries the other address of a name when nothing listens on the first', async () => {
     const port = await listen(createServer((_request, response) => response.end('here')))
     expect((await ask({ url: `http://localhost:${port}/` })).body).toBe('here')
