@@ -46,25 +46,6 @@ describe('the pace of polling', () => {
 })
 
 describe('a thousand agents that come to a server which does not wait', () => {
-  /** How many requests the server gets in each tenth of a second, for so long. */
-  function simulate(seconds: number): number[] {
-    const { random } = fakeWorld()
-    const arrivals = Array.from({ length: seconds * 10 }, () => 0)
-    for (let agent = 0; agent < 1000; agent += 1) {
-      let { pace, delayMs } = spreadOut({ ...options, random: random() })
-      let atMs = delayMs
-      while (atMs < seconds * 1000) {
-        const tenth = Math.floor(atMs / 100)
-        arrivals[tenth] = (arrivals[tenth] ?? 0) + 1
-        const next = nextPoll(pace, empty, { ...options, random: random() })
-        pace = next.pace
-        delayMs = next.delayMs
-        atMs += delayMs
-      }
-    }
-    return arrivals
-  }
-
   test('in one moment never knock together', () => {
     const arrivals = simulate(120)
     const total = arrivals.reduce((sum, count) => sum + count, 0)
@@ -75,3 +56,22 @@ describe('a thousand agents that come to a server which does not wait', () => {
     expect(Math.max(...arrivals.slice(0, 20))).toBeLessThan(30)
   })
 })
+
+/** How many requests the server gets in each tenth of a second, for so long. */
+function simulate(seconds: number): number[] {
+  const { random } = fakeWorld()
+  const arrivals = Array.from({ length: seconds * 10 }, () => 0)
+  for (let agent = 0; agent < 1000; agent += 1) {
+    let { pace, delayMs } = spreadOut({ ...options, random: random() })
+    let atMs = delayMs
+    while (atMs < seconds * 1000) {
+      const tenth = Math.floor(atMs / 100)
+      arrivals[tenth] = (arrivals[tenth] ?? 0) + 1
+      const next = nextPoll(pace, empty, { ...options, random: random() })
+      pace = next.pace
+      delayMs = next.delayMs
+      atMs += delayMs
+    }
+  }
+  return arrivals
+}
