@@ -39,11 +39,20 @@ export interface ChaosCluster {
 export const clusterName = 'chaos'
 const guestDiskMegabytes = 96
 
-/** @param smallDisks gives each guest a disk of its own that can be filled; needs root. */
+export interface ChaosClusterOptions {
+  instances: number
+  /** Each guest has a disk of its own that can be filled; needs root. */
+  smallDisks: boolean
+  /** More of the configurations. */
+  controller?: Readonly<Record<string, unknown>>
+  agent?: Readonly<Record<string, unknown>>
+}
+
 export async function startChaosCluster(
   directory: string,
-  { instances, smallDisks }: { instances: number; smallDisks: boolean },
+  options: ChaosClusterOptions,
 ): Promise<ChaosCluster> {
+  const { instances, smallDisks } = options
   await using stack = new AsyncDisposableStack()
   const queue = stack.use(await queueAsProcess(directory))
   const proxies = {
@@ -59,6 +68,7 @@ export async function startChaosCluster(
     signedUrlLifeSeconds: 31_536_000,
     queue: { url: proxies.controller.url, advertisedUrl: proxies.agent.url, ...queue.settings },
     logLevel: 'warn',
+    ...options.controller,
   }
   await writeFile(configPath, stringify(config))
   const startController = async () => {
@@ -76,7 +86,7 @@ export async function startChaosCluster(
     const guest = await createGuest(`worker-${index}`, root, 'test/system/agent-with-clock.ts')
     if (smallDisks) await mountDisk(guest, stack)
     stack.defer(async () => endRunner(guest.stateDirectory))
-    guests.push(await startGuest(guest, api, stack))
+    guests.push(await startGuest(guest, api, options, stack))
   }
   await waitFor('all instances to enrol', async () => {
     const { value } = await api.listInstances(clusterName)
@@ -98,6 +108,7 @@ export async function startChaosCluster(
 async function startGuest(
   guest: Guest,
   api: ChaosCluster['api'],
+  options: ChaosClusterOptions,
   stack: AsyncDisposableStack,
 ): Promise<ChaosGuest> {
   const bootIdPath = join(guest.root, 'boot_id')
@@ -114,6 +125,7 @@ async function startGuest(
     bootIdPath,
     logLevel: 'warn',
     limits: { reserveBytes: 4 * 2 ** 20 },
+    ...options.agent,
   }
   const agent = stack.use(await supervise(async () => guest.startAgent(settings)))
   return { guest, agent, effects, bootIdPath, clockPath }

@@ -17,7 +17,6 @@ export interface Ended {
 export interface LoadOptions {
   /** Open commands of one instance at once. */
   window: number
-  onPosted: () => void
   onEnded: (ended: Ended) => void
   signal: AbortSignal
 }
@@ -42,10 +41,11 @@ export async function carryLoad(
   await Promise.all(workers)
 }
 
-async function seeToEnd(
+/** Posts a command, and waits for its end and its output. */
+export async function seeToEnd(
   cluster: ChaosCluster,
   command: PlannedCommand,
-  { onPosted, onEnded, signal }: LoadOptions,
+  { onEnded, signal }: Pick<LoadOptions, 'onEnded' | 'signal'>,
 ): Promise<void> {
   const { api, guests } = cluster
   const guest = guests[command.instance]
@@ -55,7 +55,6 @@ async function seeToEnd(
   const postedMs = performance.now()
   const [posted] = await insist(() => api.postCommand(target, request, keyOf(command)), signal)
   if (!posted) throw new Error('no command was made')
-  onPosted()
   if (command.kind === 'cancel') {
     await sleep(command.lines * 40, undefined, { signal })
     await insist(() => api.cancelCommand(posted.id, { graceSeconds: 1 }), signal)

@@ -39,7 +39,11 @@ export interface ChaosOutcome {
   problems: string[]
 }
 
-/** So long nothing ends before the queue's clock is moved past the claims that somebody took with him, in milliseconds. */
+/**
+ * So long after a fault, or without any end, the queue's clock is moved past the claims that somebody took with him, in
+ * milliseconds. Otherwise each would cost a minute.
+ */
+const strandedPauseMs = 1000
 const stallMs = 2000
 
 /** Runs a cluster under load while faults happen to it, and judges every command's end. */
@@ -64,12 +68,14 @@ export async function runChaos(directory: string, options: ChaosOptions): Promis
   let nextFault = 0
   let clockJumps = 0
   let lastEndMs = performance.now()
+  let strandedMs = Number.POSITIVE_INFINITY
 
   const letFaultsHappen = (): void => {
     for (;;) {
       const fault = plan.faults[nextFault]
       if (!fault || fault.afterEnded > seen.length) return
       nextFault += 1
+      strandedMs = performance.now()
       faults[fault.kind] = (faults[fault.kind] ?? 0) + 1
       const happening = carryOutFault(fault, cluster, disturbances)
         .catch((error: unknown) => failed.abort(error))
@@ -81,8 +87,10 @@ export async function runChaos(directory: string, options: ChaosOptions): Promis
   const helpStalled = async (): Promise<void> => {
     while (!watch.signal.aborted) {
       await sleep(200, undefined, { signal: watch.signal })
-      if (performance.now() - lastEndMs < stallMs) continue
-      lastEndMs = performance.now()
+      const now = performance.now()
+      if (now < strandedMs + strandedPauseMs && now < lastEndMs + stallMs) continue
+      lastEndMs = now
+      strandedMs = Number.POSITIVE_INFINITY
       clockJumps += 1
       await cluster.queue.shift(claimOverMs)
     }
@@ -96,7 +104,6 @@ export async function runChaos(directory: string, options: ChaosOptions): Promis
     await carryLoad(cluster, plan.commands, {
       window: options.window,
       signal,
-      onPosted: () => undefined,
       onEnded: (ended) => {
         const { instance } = ended.command
         seen.push({ ended, disturbances: disturbances.since(instance, ended.postedMs) })
