@@ -8,7 +8,8 @@ export function realWorld(): World {
     now: () => new Date(),
     monotonicMs: () => performance.now(),
     sleep: async (ms, signal) => {
-      await sleepFor(ms, undefined, signal ? { signal } : {})
+      // A moment that has passed while it was computed is now; Node would warn of a negative number.
+      await sleepFor(Math.max(0, ms), undefined, signal ? { signal } : {})
     },
     random: () => Math.random(),
     randomBytes: (size) => randomBytes(size),
