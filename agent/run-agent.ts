@@ -65,7 +65,7 @@ export async function runAgent(config: AgentConfig, outside: Outside): Promise<v
     onObserved: audit.trail.observed,
   })
   outside.onReload?.(() => void policy.reload())
-  const clock = createServerClock(world)
+  const clock = createServerClock(world, journal)
   const board = createStatusBoard(stateDirectory, world)
   board.policy = policy.current
   const metrics = createAgentMetrics(board.read)

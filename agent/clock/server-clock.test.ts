@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { fakeWorld } from '../../test/fake-world.ts'
-import { createServerClock, narrowBounds, type OffsetBounds } from './server-clock.ts'
+import { boundFloor, createServerClock, narrowBounds, type OffsetBounds } from './server-clock.ts'
 
 describe('the clock of the queue service', () => {
   test('is the guest’s own before the first answer', () => {
@@ -26,6 +26,27 @@ describe('the clock of the queue service', () => {
     clock.learn(new Date('2030-01-01T00:00:00Z'))
     clock.learn(new Date('2029-06-01T00:00:00Z'))
     expect(Math.abs(clock.now().getTime() - Date.parse('2029-06-01T00:00:00Z'))).toBeLessThan(1000)
+  })
+
+  test('is never turned back behind the moment at which a command was issued', () => {
+    const clock = createServerClock(fakeWorld(new Date('2030-06-01T00:00:10Z')))
+    clock.learn(new Date('2030-06-01T00:00:10Z'))
+    const issued = new Date('2030-06-01T00:00:00Z')
+    clock.learnIssued(issued)
+    clock.learnIssued(new Date('2030-05-01T00:00:00Z'))
+    clock.learn(new Date('2030-01-01T00:00:00Z'))
+    expect(clock.now()).toEqual(issued)
+    expect(clock.offsetMs()).toBeGreaterThan(100 * 86_400_000)
+  })
+
+  const [early, late] = [new Date('2030-01-01T00:00:00Z'), new Date('2030-06-01T00:00:00Z')]
+  const bounded = new Date(early.getTime() + 300_000)
+  test.for([
+    ['which the queue’s clock confirms', late, early, late],
+    ['which the guest’s clock confirms, as the queue’s stands still', early, late, late],
+    ['which no clock confirms, for five minutes only', early, early, bounded],
+  ] as const)('learns from a command’s moment %s', ([, told, guest, floor]) => {
+    expect(boundFloor(late, told, guest)).toEqual(floor)
   })
 
   test('lies within the bounds after any number of answers that came in time', () => {

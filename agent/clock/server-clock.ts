@@ -2,10 +2,15 @@ import type { World } from '../../protocol/world.ts'
 
 /** The queue service's clock, as far as its answers tell. Used for deadlines only: a guest's own clock may be wrong. */
 export interface ServerClock {
-  /** The server's time; the guest's own before the first answer. */
+  /** The server's time; the guest's own before the first answer. Never before the floor. */
   now: () => Date
   /** Learns from the `Date` of an answer that has just come, which tells whole seconds. */
   learn: (serverTime: Date) => void
+  /**
+   * Learns from an authentic command when it was issued. The queue service signs nothing: one that turns its `Date` back, to
+   * have an old command taken for new, does not get below this.
+   */
+  learnIssued: (issuedAt: Date) => void
   /** Guest clock minus server clock, in milliseconds; 0 before the first answer. */
   offsetMs: () => number
   /** Resolves at a moment of the server's clock, at once when it has passed; rejects when `signal` is aborted. */
@@ -30,19 +35,31 @@ const driftRate = 0.0002
 /** Timers of Node end at 2^31 milliseconds, and what we know of the server's clock changes. */
 const longestSleepMs = 3_600_000
 
+/** A controller's clock that is ahead of both others may lift the floor by this, in milliseconds; see `boundFloor`. */
+const aheadLimitMs = 300_000
+
+/** What is remembered of a clock over restarts: it is certainly not earlier than this. */
+export interface ClockFloor {
+  clockFloor: () => Date
+  raiseClockFloor: (moment: Date) => void
+}
+
 /** A server clock over the world's clocks. */
 export function createServerClock(
   world: Pick<World, 'now' | 'monotonicMs' | 'sleep'>,
+  { clockFloor, raiseClockFloor }: ClockFloor = keptInMemory(),
 ): ServerClock {
   let bounds: OffsetBounds | undefined
-  const now = () =>
+  const told = () =>
     bounds ? new Date(world.monotonicMs() + (bounds.lowMs + bounds.highMs) / 2) : world.now()
+  const now = () => later(told(), clockFloor())
   return {
     now,
     learn: (serverTime) => {
       bounds = narrowBounds(bounds, serverTime, world.monotonicMs())
     },
-    offsetMs: () => (bounds ? world.now().getTime() - now().getTime() : 0),
+    learnIssued: (issuedAt) => raiseClockFloor(boundFloor(issuedAt, told(), world.now())),
+    offsetMs: () => (bounds ? world.now().getTime() - told().getTime() : 0),
     sleepUntil: async (moment, signal) => {
       for (let left = leftMs(moment, now()); left > 0; left = leftMs(moment, now())) {
         await world.sleep(Math.min(left, longestSleepMs), signal)
@@ -68,6 +85,30 @@ export function narrowBounds(
   const low = Math.max(fresh.lowMs, known.lowMs - drift)
   const high = Math.min(fresh.highMs, known.highMs + drift)
   return low <= high ? { lowMs: low, highMs: high, atMs } : fresh
+}
+
+/**
+ * How high a command's `issuedAt` lifts the floor. A controller whose clock was wrong must not lock itself out: what no other
+ * clock confirms counts for five minutes only. The guest's own clock confirms as well as the queue's, or else a queue
+ * service that stops its `Date` would keep the floor down, too. Pure.
+ */
+export function boundFloor(issuedAt: Date, told: Date, guest: Date): Date {
+  const confirmedMs = later(told, guest).getTime()
+  return new Date(Math.min(issuedAt.getTime(), confirmedMs + aheadLimitMs))
+}
+
+function keptInMemory(): ClockFloor {
+  let floor = new Date(0)
+  return {
+    clockFloor: () => floor,
+    raiseClockFloor: (moment) => {
+      floor = later(floor, moment)
+    },
+  }
+}
+
+function later(one: Date, other: Date): Date {
+  return one < other ? other : one
 }
 
 function leftMs(moment: Date, now: Date): number {

@@ -57,13 +57,17 @@ export async function introduce(
   const known = isNew ? undefined : await readEnrolment(parts)
   if (known) return { parts, enrolment: known }
   log.info({ instanceUuid: identity.instanceUuid, isNew }, 'this instance is not enrolled yet')
-  await clearLeftovers(journal, paths)
+  await clearLeftovers(journal, paths, isNew)
   return { parts, enrolment: await enrol('enrol', parts, { signal: stop }) }
 }
 
-async function clearLeftovers(journal: Journal, paths: StatePaths): Promise<void> {
+async function clearLeftovers(
+  journal: Journal,
+  paths: StatePaths,
+  hasNewKeys: boolean,
+): Promise<void> {
   await rm(paths.credentials, { force: true })
-  if (journal.owedCount() > 0) await journal.startOver()
+  if (hasNewKeys || journal.owedCount() > 0) await journal.startOver({ hasNewKeys })
   for (const name of await readdir(paths.commands)) {
     await rm(join(paths.commands, name), { recursive: true, force: true })
   }

@@ -70,6 +70,7 @@ export async function takeBatch(
 function judgeAll(opened: readonly OpenedCommand[], parts: TakeParts): Judged[] {
   const { journal, clock, limits } = parts
   const { cluster, instance } = parts.enrolment()
+  for (const { command } of opened) clock.learnIssued(command.issuedAt)
   const inBatch = new Map<string, { state: 'taken'; messageId: string }>()
   return opened.map((one) => {
     const { command, messageId } = one

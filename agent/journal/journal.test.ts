@@ -109,7 +109,7 @@ describe('the journal', () => {
       await journal.take([{ command, messageId: 'm', entersAs: taken }])
     }
     await journal.markSent(sent.id)
-    await journal.startOver()
+    await journal.startOver({ hasNewKeys: false })
     expect(journal.owedCount()).toBe(0)
     expect([...journal.owed()]).toEqual([])
     expect([owed, sent].map(({ id }) => journal.find(id)?.state)).toEqual(['sent', 'sent'])
@@ -180,6 +180,22 @@ describe('the journal', () => {
     await using journal = open()
     await journal.take([])
     expect(() => open()).toThrow(StateLockedError)
+  })
+
+  test('keeps the clock’s floor over a restart, and lets it fall with the keys', async () => {
+    const [noon, one] = [new Date('2030-01-01T12:00:00Z'), new Date('2030-01-01T13:00:00Z')]
+    {
+      await using journal = open()
+      journal.raiseClockFloor(one)
+      journal.raiseClockFloor(noon)
+      await journal.take([])
+    }
+    await using journal = open()
+    expect(journal.clockFloor()).toEqual(one)
+    await journal.startOver({ hasNewKeys: false })
+    expect(journal.clockFloor()).toEqual(one)
+    await journal.startOver({ hasNewKeys: true })
+    expect(journal.clockFloor()).toEqual(new Date(0))
   })
 
   test('gives each start report numbers of its own', async () => {

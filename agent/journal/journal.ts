@@ -54,6 +54,10 @@ export interface Journal extends AsyncDisposable {
   owedCount: () => number
   /** No command with a deadline up to here is new for certain: some as old have been forgotten. */
   forgottenUntil: () => Date
+  /** It is certainly not earlier than this: some command was issued then. */
+  clockFloor: () => Date
+  /** Counts at once, and goes to disk with the next write: as early as anything that is taken because of it. */
+  raiseClockFloor: (moment: Date) => void
   /** Forgets sent commands whose deadline is before `moment`, and the oldest beyond `limit`. */
   forget: (moment: Date, limit: number) => Promise<void>
   /** The first of a million numbers that no earlier start of this agent has used for a report. */
@@ -63,9 +67,9 @@ export interface Journal extends AsyncDisposable {
   noteQueuePaced: (isPaced: boolean) => void
   /**
    * Owes nothing any more: the disk was cloned into another instance, or belongs to another cluster now. The ids stay
-   * remembered, since the controller may know the agent's keys again: an old command would then open as before.
+   * remembered, since the controller may know the agent's keys again: an old command would then open as before. With new keys no old command opens, so the clock's floor falls: it came from another controller.
    */
-  startOver: () => Promise<void>
+  startOver: (how: { hasNewKeys: boolean }) => Promise<void>
 }
 
 /** So much output may be sent again after a crash, in bytes, though the queue has taken it. */
@@ -86,7 +90,9 @@ export function openJournal(
   const sql = prepareStatements(database)
   const sentOffsets = new Map<string, number>()
   let unnotedBytes = 0
+  let clockFloorMs = readFact(sql, 'clock-floor')
   const { write, flush } = groupCommits(database, () => {
+    sql.raiseFact.run(clockFloorMs, 'clock-floor', clockFloorMs)
     for (const [id, offset] of sentOffsets) sql.noteOutputSent.run(offset, id)
     sentOffsets.clear()
     unnotedBytes = 0
@@ -141,12 +147,20 @@ export function openJournal(
     },
     owedCount: () => owedCount,
     forgottenUntil: () => new Date(readFact(sql, 'forgotten-until')),
+    clockFloor: () => new Date(clockFloorMs),
+    raiseClockFloor: (moment) => {
+      clockFloorMs = Math.max(clockFloorMs, moment.getTime())
+    },
     forget: async (moment, limit) => {
       await write(() => forgetSent(sql, moment.getTime(), limit))
       database.exec('PRAGMA incremental_vacuum(1024)')
     },
-    startOver: async () => {
-      await write(() => sql.markAllSent.run())
+    startOver: async ({ hasNewKeys }) => {
+      await write(() => {
+        sql.markAllSent.run()
+        if (hasNewKeys) sql.setFact.run(0, 'clock-floor')
+      })
+      if (hasNewKeys) clockFloorMs = 0
       owedCount = 0
     },
     [Symbol.asyncDispose]: async () => {
@@ -203,12 +217,13 @@ function prepareStatements(database: DatabaseSync) {
     forget: database.prepare("DELETE FROM commands WHERE state = 'sent' AND deadline <= ?"),
     fact: database.prepare('SELECT value FROM facts WHERE name = ?'),
     setFact: database.prepare('UPDATE facts SET value = ? WHERE name = ?'),
+    raiseFact: database.prepare('UPDATE facts SET value = ? WHERE name = ? AND value < ?'),
   }
 }
 
 function readFact(
   sql: Statements,
-  name: 'forgotten-until' | 'report-sequence' | 'queue-paced',
+  name: 'forgotten-until' | 'report-sequence' | 'queue-paced' | 'clock-floor',
 ): number {
   return z.looseObject({ value: z.number() }).parse(sql.fact.get(name)).value
 }

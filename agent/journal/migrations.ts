@@ -30,4 +30,8 @@ export const migrations = [
   -- 1 when the queue has last answered an empty claim at once instead of waiting.
   INSERT INTO facts VALUES ('queue-paced', 0);
   `,
+  `
+  -- It is certainly not earlier than this, in milliseconds since 1970.
+  INSERT INTO facts VALUES ('clock-floor', 0);
+  `,
 ] as const

@@ -128,6 +128,21 @@ describe('an agent that has enrolled', () => {
     await waitFor('an empty command queue', async () => (await controller.queued()) === 0)
   })
 
+  test('drops a command that was held back, though the queue’s clock is turned back', async () => {
+    await using stage = await setStage()
+    const { controller, operations, world } = stage
+    stage.startAgent()
+    await enrolled(stage)
+    const heldBack = controller.command(print('late'))
+    world.shift(3 * 3_600_000)
+    const sent = await controller.send(print('in time'))
+    expect((await controller.result(sent)).state).toBe('succeeded')
+    world.shift(-3 * 3_600_000)
+    await controller.post(heldBack)
+    await alertOf(stage, 'too-late')
+    expect([...operations.begun.keys()]).toEqual([sent.command.id])
+  })
+
   test('drops forged, damaged and foreign messages, and goes on', async () => {
     await using stage = await setStage()
     const { controller, operations } = stage
