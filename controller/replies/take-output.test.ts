@@ -1,87 +1,25 @@
 import { createHash } from 'node:crypto'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import fc from 'fast-check'
-import { pino } from 'pino'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { createZaqarClient } from '../../protocol/zaqar/zaqar-client.ts'
-import { fakeWorld } from '../../test/fake-world.ts'
-import { createClusterKeyring } from '../cluster-keyring.ts'
-import { createCluster } from '../clusters/create-cluster.ts'
-import { fileCommand } from '../commands/file-command.ts'
+import {
+  type ContextWithInstance,
+  openContextWithInstance,
+} from '../../test/controller/context-with-instance.ts'
 import type { Context } from '../context.ts'
-import { createDueBell } from '../deadlines/due-bell.ts'
-import { createControllerMetrics } from '../metrics/controller-metrics.ts'
-import { readControllerConfig } from '../read-config.ts'
 import { readCommand } from '../store/commands.ts'
-import { insertInstance, readInstance } from '../store/instances.ts'
-import { openStore } from '../store/open-store.ts'
 import { readOutput, readStream } from '../store/output.ts'
-import { createWakeups } from '../wakeups.ts'
 import { settleSmallOutput } from './settle-output.ts'
 import { takeReply } from './take-reply.ts'
 
-const instanceId = '018f0000-0000-7000-8000-000000000001'
-let directory: string
+let opened: ContextWithInstance
 let context: Context
+let newCommand: ContextWithInstance['newCommand']
 
 beforeAll(async () => {
-  directory = await mkdtemp(join(tmpdir(), 'sahara-output-'))
-  const world = fakeWorld()
-  const overrides = {
-    queue: { url: 'http://127.0.0.1:9', auth: 'none' },
-    limits: { outputBytesPerCommand: 1000, waitingOutputBytes: 500 },
-  }
-  const config = await readControllerConfig({ stateDirectory: directory, overrides })
-  const store = await openStore(directory, world)
-  context = {
-    config,
-    world,
-    store,
-    queue: createZaqarClient(
-      {
-        endpoint: 'http://127.0.0.1:9',
-        clientId: '6b29fc40-ca47-1067-b31d-00dd010662da',
-        projectId: 'p',
-        auth: { kind: 'none' },
-      },
-      world,
-    ),
-    advertised: { url: 'http://127.0.0.1:9', certificateAuthority: undefined },
-    keyring: createClusterKeyring(store),
-    wakeups: createWakeups(),
-    dueBell: createDueBell(),
-    metrics: createControllerMetrics(store),
-    log: pino({ level: 'silent' }),
-  }
-  const cluster = await createCluster(context, { name: 'c1' })
-  const instance = {
-    id: instanceId,
-    clusterId: cluster.id,
-    name: 'w1',
-    createdAt: world.now(),
-    commandQueue: 'q',
-  }
-  await store.write(() => insertInstance(store, instance))
+  opened = await openContextWithInstance({ outputBytesPerCommand: 1000, waitingOutputBytes: 500 })
+  ;({ context, newCommand } = opened)
 })
-afterAll(async () => {
-  context.store[Symbol.dispose]()
-  await rm(directory, { recursive: true })
-})
-
-async function newCommand(): Promise<string> {
-  const { store, world } = context
-  const instance = readInstance(store, instanceId)
-  if (!instance) throw new Error('no instance')
-  const order = {
-    operation: { name: 'ping' },
-    startBy: world.now(),
-    timeoutSeconds: 1,
-    graceSeconds: 1,
-  }
-  return (await store.write(() => fileCommand(context, instance, order))).id
-}
+afterAll(async () => opened[Symbol.asyncDispose]())
 
 async function take(id: string, offset: number, stream: 'stdout' | 'stderr', bytes: Uint8Array) {
   await context.store.write(() => takeReply(context, id, { kind: 'output', offset, stream, bytes }))
