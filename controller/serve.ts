@@ -13,7 +13,9 @@ import { startDeadlines } from './deadlines/start-deadlines.ts'
 import { startDepartures } from './dispatch/departures.ts'
 import { openEmbeddedQueue } from './embedded-queue.ts'
 import { answerHello } from './enrolment/answer-hello.ts'
+import { createAnsweredHellos } from './enrolment/answered-hellos.ts'
 import { openReception } from './enrolment/reception.ts'
+import { createRefusalBudget } from './enrolment/refusal-budget.ts'
 import { startRenewals } from './enrolment/renew-credentials.ts'
 import { createControllerMetrics } from './metrics/controller-metrics.ts'
 import { measureQueue } from './metrics/measure-queue.ts'
@@ -91,8 +93,9 @@ export async function openController(
     renewals.set(renewAt)
     subscriptions.set(world.now())
   }
+  const memory = { answered: createAnsweredHellos(), refusals: createRefusalBudget(world) }
   const answer: Parameters<typeof openReception>[1] = async (cluster, hello, signal) =>
-    await answerHello(context, departures, cluster, hello, signal)
+    await answerHello(context, { departures, memory }, cluster, hello, signal)
   const reception = parts.use(openReception(log, answer, onWelcomed))
   const arrivals = { answerHello: reception.receive, settleLarge: settlements.add }
   const announcer = parts.use(startAnnouncer(context, connection.announcements))

@@ -24,38 +24,75 @@ import {
 } from '../store/instances.ts'
 import { noteCredentials } from '../store/renewals.ts'
 import { subscribeGateway } from '../subscriptions/subscribe-gateway.ts'
+import type { AnsweredHellos } from './answered-hellos.ts'
 import { type HelloVerdict, judgeHello, type Known } from './judge-hello.ts'
 import { mintCredentials } from './mint-credentials.ts'
+import type { RefusalBudget } from './refusal-budget.ts'
 
 /** How long an answer lies on the lobby, in seconds; an agent that comes later asks again. */
 const welcomeTtlSeconds = 600
 
+/** What is remembered of hellos, so that answers are no weapon. */
+export interface HelloMemory {
+  answered: AnsweredHellos
+  refusals: RefusalBudget
+}
+
 /**
- * Answers a hello over the lobby. The same hello may come any number of times: it is answered each time.
+ * Answers a hello over the lobby, once; of refusals only some.
  *
- * @returns when the instance's credentials are to be renewed; `undefined` for one that was refused.
+ * @returns when the instance's credentials are to be renewed; `undefined` for one that was not welcomed.
  * @throws {ZaqarError | StoreWriteError} it was not answered, and is to be tried again.
  */
 export async function answerHello(
   context: Context,
-  departures: Departures,
+  { departures, memory }: { departures: Departures; memory: HelloMemory },
   cluster: Cluster,
   hello: Hello,
   signal: AbortSignal,
 ): Promise<Date | undefined> {
   const keyIds = { signing: await keyId(hello.signingKey), sealing: await keyId(hello.sealingKey) }
+  // Before anything is decided: a replay moves no renewal, mints nothing, and says nothing.
+  if (!memory.answered.begin(keyIds.signing, hello.nonce)) return undefined
+  let renewAt: Date | undefined
+  try {
+    const admission = await decide(context, departures, cluster, hello, keyIds)
+    renewAt =
+      'refused' in admission
+        ? await refuse(context, memory.refusals, cluster, hello, admission.refused, signal)
+        : await welcome(context, cluster, hello, admission.instance, signal)
+    return renewAt
+  } finally {
+    if (renewAt === undefined) memory.answered.abandon(keyIds.signing, hello.nonce)
+  }
+}
+
+async function decide(
+  context: Context,
+  departures: Departures,
+  cluster: Cluster,
+  hello: Hello,
+  keyIds: { signing: string; sealing: string },
+): Promise<Admission> {
   const pinnedSealing = await pinnedSealingKeyId(context, cluster, keyIds.signing)
-  const admission = await context.store.write(() => {
+  return await context.store.write(() => {
     const known = gatherKnown(context, cluster, hello, { ...keyIds, pinnedSealing })
     return admit(context, departures, cluster, hello, keyIds.signing, judgeHello(hello, known))
   })
-  if ('refused' in admission) {
-    const reason = admission.refused
-    const refusal = (place: Place) => ({ ...place, verdict: 'refused', reason }) as const
-    await postWelcome(context, cluster, hello, refusal, signal)
-    return undefined
-  }
-  return await welcome(context, cluster, hello, admission.instance, signal)
+}
+
+async function refuse(
+  context: Context,
+  refusals: RefusalBudget,
+  cluster: Cluster,
+  hello: Hello,
+  reason: { code: string; message: string },
+  signal: AbortSignal,
+): Promise<undefined> {
+  if (!refusals.take(cluster.id, reason.code)) return
+  context.log.warn({ cluster: cluster.name, code: reason.code }, 'an enrolment was refused')
+  const refusal = (place: Place) => ({ ...place, verdict: 'refused', reason }) as const
+  await postWelcome(context, cluster, hello, refusal, signal)
 }
 
 type Admission = { instance: Instance } | { refused: { code: string; message: string } }
@@ -82,7 +119,7 @@ function admit(
       return pin(context, insertNew(context, cluster, verdict.instance.name), hello, signingKeyId)
     }
     case 'refuse':
-      raiseRefusal(context, cluster, hello, verdict)
+      raiseRefusal(context, hello, verdict)
       return { refused: { code: verdict.code, message: verdict.message } }
   }
 }
@@ -198,12 +235,10 @@ function pin({ store, world }: Context, id: string, hello: Hello, signingKeyId: 
 }
 
 function raiseRefusal(
-  { config, log, store, world }: Context,
-  cluster: Cluster,
+  { config, store, world }: Context,
   hello: Hello,
   { code, message, alertOn }: Extract<HelloVerdict, { do: 'refuse' }>,
 ): void {
-  log.warn({ cluster: cluster.name, instance: alertOn?.name, code }, 'an enrolment was refused')
   if (alertOn === undefined) return
   const who = JSON.stringify(hello.instanceUuid)
   const alert = { at: world.now(), code, message: `enrolment of ${who} refused: ${message}` }

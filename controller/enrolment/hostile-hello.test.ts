@@ -49,6 +49,28 @@ describe('a hello whose sealing key is none', () => {
   })
 })
 
+describe('the lobby', () => {
+  test('gets no second answer to a hello that is replayed', async () => {
+    const agent = await newAgent('w1')
+    await agent.enrol()
+    const hello = await agent.hello()
+    await agent.post(hello)
+    await expect.poll(agent.countLobby).toBe(2)
+    await agent.post(hello, hello, hello)
+    await agent.enrol()
+    expect(await agent.countLobby()).toBe(3)
+  })
+
+  test('is not filled by strangers', async () => {
+    const agent = await newAgent('w1')
+    const enrolmentSecret = Uint8Array.from(world.randomBytes(32))
+    const knocks = Array.from({ length: 20 }, async () => await agent.hello({ enrolmentSecret }))
+    await agent.post(...(await Promise.all(knocks)))
+    await agent.enrol()
+    expect(await agent.countLobby()).toBeLessThanOrEqual(11)
+  })
+})
+
 async function sealedAlerts(agent: MiniatureAgent, count: number) {
   const { instance: id, reportKey } = agent.welcomed()
   const place = { id, reportKey }

@@ -25,6 +25,8 @@ export interface MiniatureAgent extends AsyncDisposable {
   hello: (differences?: Partial<Hello>) => Promise<Envelope>
   /** Posts a hello and waits for its answer on the lobby. */
   enrol: (differences?: Partial<Hello>) => Promise<Welcome>
+  /** How many messages lie on the lobby, up to 100. */
+  countLobby: () => Promise<number>
   /** The welcome of the last `enrol`. @throws when there was none. */
   welcomed: () => Welcomed
   /** Claims what is on the command queue, waiting for something, opens and acknowledges it. */
@@ -146,6 +148,17 @@ export async function createMiniatureAgent(
     report: async (report) => {
       const { instance, reportKey } = welcomed()
       await post(await sealReport(report, { id: instance, reportKey }))
+    },
+    countLobby: async () => {
+      const auth = { kind: 'signed' as const, url: bootstrap.lobby }
+      let count = 0
+      let marker: string | undefined
+      for (;;) {
+        const page = await zaqar.listMessagePage(queueOf(bootstrap.lobby), { marker, auth })
+        if (page.items.length === 0 || count >= 100) return count
+        count += page.items.length
+        marker = page.nextMarker
+      }
     },
     hello: async (differences) => await sealOwn(aHello(differences)),
     enrol: async (differences) => {
