@@ -10,6 +10,7 @@ import {
   realpathSync,
   renameSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs'
@@ -148,6 +149,26 @@ describe.for(users)('the policy, asked about a file that %s has opened', (user) 
     expect(result.state).toBe('failed')
     expect(readFileSync(join(place, 'secret/it'), 'utf8')).toBe('secret')
     expect(readdirSync(join(place, 'secret'))).toEqual(['it'])
+  })
+
+  test('is asked again before a write is taken up that a crash cut short', async () => {
+    const path = join(place, 'allowed/it')
+    writeFileSync(path, 'old')
+    const asked: string[] = []
+    const what = toRun({ name: 'write', path, ...as }, async (each) => {
+      asked.push(each)
+      return refusal
+    })
+    const temporary = join(place, 'allowed', `.sahara-agent-${what.command.id}`)
+    writeFileSync(temporary, 'new')
+    chmodSync(temporary, 0o666)
+    const { dev: device, ino: inode } = statSync(temporary)
+    const staged = { temporary, target: path, device, inode, size: 3, sha256: 'x' }
+    writeFileSync(join(what.directory, 'staged.json'), JSON.stringify(staged))
+    const resumption = await operations.resume(what)
+    if (resumption.kind === 'never-begun') throw new Error('it was begun')
+    expect(await resumption.running.ended).toMatchObject({ state: 'refused', rule: 'secrets' })
+    expect([asked, readFileSync(path, 'utf8')]).toEqual([[path], 'old'])
   })
 
   test.skipIf(!isRoot)('is not deceived by the names of another mount namespace', async () => {

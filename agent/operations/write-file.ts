@@ -72,59 +72,88 @@ export async function writeOnce(
   content: AsyncIterable<Uint8Array>,
   { journal, allow, signal }: WriteParts,
 ): Promise<WriteAnswer> {
-  const earlier = journal.staged
-  const fate = earlier === null ? 'redo' : await findFate(earlier, request)
-  if (earlier !== null && fate === 'committed') return finish(earlier)
-  if (earlier !== null && fate === 'staged') return commit(earlier, request)
-  const staged = await stage(request, content, { allow, signal })
+  const earlier = journal.staged && (await takeUp(journal.staged, request, allow))
+  if (earlier) return earlier
+  refusePathWithoutFile(request.path)
+  const resolved = await resolveTarget(request.path, request.placement)
+  // From here to the end by the open folder: another one that is put in its place is not the one that was allowed.
+  await using folder = await openFolder(dirname(resolved))
+  const target = join(await truePathOf(folder), basename(resolved))
+  await allow(target)
+  const staged = await stage(folder, target, request, content, signal)
   try {
     signal.throwIfAborted()
     await journal.record(staged)
   } catch (error) {
-    await unlink(staged.temporary).catch(() => {})
+    await unlink(inFolder(folder, staged.temporary)).catch(() => {})
     throw error
   }
   // From here on it is done, whoever calls it off: nobody could tell otherwise what became of it.
-  return commit(staged, request)
+  return await commit(folder, staged, request)
 }
 
-/** What became of the staged file before the crash. Its inode number is its own as long as it lies somewhere. */
-async function findFate(staged: StagedFile, { placement, path }: WriteRequest) {
-  const isStaged = (stats: Stats | undefined) =>
-    stats?.ino === staged.inode && stats.dev === staged.device
-  if (isStaged(await lookAt(staged.target))) return 'committed'
-  if (isStaged(await lookAt(staged.temporary))) return 'staged'
-  if (placement === 'replace') return 'redo'
+/** Ends what an earlier attempt had staged before it died; `undefined` if it must be done anew. */
+async function takeUp(
+  staged: StagedFile,
+  { path, placement }: WriteRequest,
+  allow: AllowOpened,
+): Promise<WriteAnswer | undefined> {
+  await using folder = await openFolderIfThere(dirname(staged.target))
+  const fate = folder ? await findFate(folder, staged) : 'unknown'
+  if (folder && fate === 'committed') return await finish(folder, staged)
+  if (folder && fate === 'staged') {
+    try {
+      await allow(join(await truePathOf(folder), basename(staged.target)))
+    } catch (error) {
+      await unlink(inFolder(folder, staged.temporary)).catch(() => {})
+      throw error
+    }
+    return await commit(folder, staged, { path, placement })
+  }
+  if (placement === 'replace') return undefined
   const message = `"${path}" was replaced by somebody else while the agent was down; look at what it holds now`
   throw new OperationFailure('outcome-unknown', message)
 }
 
+/** What became of the staged file before the crash. Its inode number is its own as long as it lies somewhere. */
+async function findFate(
+  folder: FileHandle,
+  staged: StagedFile,
+): Promise<'committed' | 'staged' | 'unknown'> {
+  if (isStaged(await lookAt(inFolder(folder, staged.target)), staged)) return 'committed'
+  return isStaged(await lookAt(inFolder(folder, staged.temporary)), staged) ? 'staged' : 'unknown'
+}
+
+function isStaged(stats: Stats | undefined, { device, inode }: StagedFile): boolean {
+  return stats?.ino === inode && stats.dev === device
+}
+
+/** The path of a file by its folder, which is open: of `path` only the last name counts. */
+function inFolder(folder: FileHandle, path: string): string {
+  return join(descriptorPath(folder), basename(path))
+}
+
+function refusePathWithoutFile(path: string): void {
+  if (path.startsWith('/') && !path.endsWith('/')) return
+  const message = `"${path}" must begin with /, and not end with it`
+  throw new OperationFailure('path-not-absolute', message)
+}
+
 /** Makes the new file complete, with owner and mode, and flushed, under a name of its own. */
 async function stage(
+  folder: FileHandle,
+  target: string,
   request: WriteRequest,
   content: AsyncIterable<Uint8Array>,
-  { allow, signal }: Pick<WriteParts, 'allow' | 'signal'>,
+  signal: AbortSignal,
 ): Promise<StagedFile> {
   const { path, placement, commandId } = request
-  if (!path.startsWith('/') || path.endsWith('/')) {
-    throw new OperationFailure(
-      'path-not-absolute',
-      `"${path}" must begin with /, and not end with it`,
-    )
-  }
-  const resolved = await resolveTarget(path, placement)
-  // From here on by the open folder: another one that is put in its place is not the one that was allowed.
-  await using folder = await openFolder(dirname(resolved))
-  const truePath = await truePathOf(folder)
-  const target = join(truePath, basename(resolved))
-  await allow(target)
-  const inFolder = (name: string) => join(descriptorPath(folder), name)
-  const existing = inFolder(basename(resolved))
+  const existing = inFolder(folder, target)
   const before = await lookAt(existing)
   refuseTarget(path, before, placement)
   refusePlantedFile(path, before, await folder.stat())
   const name = `.sahara-agent-${commandId}`
-  const temporary = inFolder(name)
+  const temporary = inFolder(folder, name)
   // Left behind by an attempt that was killed. Made with O_EXCL, so nobody can slip another file in.
   await unlink(temporary).catch(() => {})
   const flags = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW
@@ -134,7 +163,7 @@ async function stage(
     await setOwnerAndMode(file, before, request)
     await file.sync()
     const { dev: device, ino: inode } = await file.stat()
-    return { temporary: join(truePath, name), target, device, inode, ...sum }
+    return { temporary: join(dirname(target), name), target, device, inode, ...sum }
   } catch (error) {
     await unlink(temporary).catch(() => {})
     throw error
@@ -236,12 +265,14 @@ async function setOwnerAndMode(
   await file.chmod(mode ?? (before === undefined ? 0o644 : before.mode & 0o7777))
 }
 
-async function commit(staged: StagedFile, { placement, path }: WriteRequest): Promise<WriteAnswer> {
-  await using folder = await openFolder(dirname(staged.target))
-  const inFolder = (file: string) => join(descriptorPath(folder), basename(file))
-  const [temporary, target] = [inFolder(staged.temporary), inFolder(staged.target)]
-  await refuseOtherFolder(folder, temporary, staged)
+async function commit(
+  folder: FileHandle,
+  staged: StagedFile,
+  { placement, path }: Pick<WriteRequest, 'placement' | 'path'>,
+): Promise<WriteAnswer> {
+  const [temporary, target] = [inFolder(folder, staged.temporary), inFolder(folder, staged.target)]
   try {
+    await refuseOtherFolder(folder, staged)
     // A rename would replace what somebody else made in this very moment; a link does not.
     if (placement === 'create') await link(temporary, target)
     else await rename(temporary, target)
@@ -250,17 +281,14 @@ async function commit(staged: StagedFile, { placement, path }: WriteRequest): Pr
     if (errnoOf(error) !== 'EEXIST') throw error
     throw new OperationFailure('file-exists', `"${path}" exists already`, { cause: error })
   }
-  return finish(staged)
+  return await finish(folder, staged)
 }
 
-/** The folder must still be the one that was allowed, and hold the very file that was staged. */
-async function refuseOtherFolder(
-  folder: FileHandle,
-  temporary: string,
-  { target, inode }: StagedFile,
-): Promise<void> {
+/** The folder must still lie where it was allowed, and hold the very file that was staged. */
+async function refuseOtherFolder(folder: FileHandle, staged: StagedFile): Promise<void> {
+  const { target, temporary } = staged
   const isSame = (await truePathOf(folder)) === dirname(target)
-  if (isSame && (await lookAt(temporary))?.ino === inode) return
+  if (isSame && isStaged(await lookAt(inFolder(folder, temporary)), staged)) return
   const message = `"${dirname(target)}" was replaced by another folder while the file was being written`
   throw new OperationFailure('path-changed', message)
 }
@@ -269,9 +297,21 @@ async function openFolder(path: string): Promise<FileHandle> {
   return await openTruly(path, constants.O_RDONLY | constants.O_DIRECTORY)
 }
 
-async function finish({ temporary, target, size, sha256 }: StagedFile): Promise<WriteAnswer> {
-  await unlink(temporary).catch(() => {})
-  await using folder = await open(dirname(target), 'r')
+/** `undefined` where something else has taken its place, or nothing. */
+async function openFolderIfThere(path: string): Promise<FileHandle | undefined> {
+  try {
+    return await openFolder(path)
+  } catch (error) {
+    if (['ENOENT', 'ENOTDIR', 'ELOOP'].includes(errnoOf(error) ?? '')) return undefined
+    throw error
+  }
+}
+
+async function finish(
+  folder: FileHandle,
+  { temporary, size, sha256 }: StagedFile,
+): Promise<WriteAnswer> {
+  await unlink(inFolder(folder, temporary)).catch(() => {})
   await folder.sync()
   return { size, sha256 }
 }
