@@ -1,6 +1,6 @@
 import { type Summary, summarize } from './summarize.ts'
 
-/** What one benchmark found. Rows with the same `what` are compared with the first of them. */
+/** What one benchmark found. Rows with the same `what` and `unit` are compared with the first of them. */
 export interface Report {
   name: string
   rows: Row[]
@@ -14,8 +14,8 @@ export interface Row extends Summary {
   what: string
   side: string
   unit: Unit
-  /** This side's median divided by that of the first side of the same `what`. */
-  ratio: number
+  /** This side's median divided by that of the first side of the same `what`; null where that one failed. */
+  ratio: number | null
 }
 
 export interface Skipped {
@@ -30,19 +30,20 @@ export function emptyReport(name: string): Report {
   return { name, rows: [], skipped: [], notes: [] }
 }
 
-/** Adds a row for each side that has samples; the first one is what the others are compared with. */
+/** Adds a row for each side that has samples; the first one is what the others are compared with, if it has any. */
 export function addRows(
   report: Report,
   what: string,
   unit: Unit,
   samplesOfSides: ReadonlyMap<string, readonly number[]>,
 ): void {
-  let reference: number | undefined
+  const [first = []] = samplesOfSides.values()
+  const reference = first.length === 0 ? undefined : summarize(first).median
   for (const [side, samples] of samplesOfSides) {
     if (samples.length === 0) continue
     const summary = summarize(samples)
-    reference ??= summary.median
-    report.rows.push({ what, side, unit, ...summary, ratio: summary.median / reference })
+    const ratio = reference === undefined ? null : summary.median / reference
+    report.rows.push({ what, side, unit, ...summary, ratio })
   }
 }
 
@@ -54,7 +55,7 @@ export function renderReport({ name, rows, skipped, notes }: Report): string {
     row.side,
     `${show(row.median)} ${row.unit}`,
     `${show(row.p95)} ${row.unit}`,
-    `${show(row.ratio)} ×`,
+    row.ratio === null ? '-' : `${show(row.ratio)} ×`,
     String(row.count),
   ])
   const table = [head, head.map(() => '---'), ...cells].map((line) => `| ${line.join(' | ')} |`)

@@ -23,7 +23,8 @@ const Found = z.object({
     z.object({
       what: z.string(),
       side: z.string(),
-      ms: z.array(z.number()).min(1),
+      /** None where it failed: `skipped` says why. */
+      ms: z.array(z.number()),
       /** Of one call, on average. */
       cpu_ms: z.number(),
       peak_bytes: z.number(),
@@ -70,7 +71,7 @@ function addFound(report: Report, { cases, skipped, ssh_process_bytes }: Found):
   for (const what of new Set(cases.map((one) => one.what))) {
     const sides = cases.filter((one) => one.what === what)
     const of = (take: (one: Found['cases'][number]) => number[]) =>
-      new Map(sides.map((one) => [one.side, take(one)]))
+      new Map(sides.map((one) => [one.side, one.ms.length === 0 ? [] : take(one)]))
     addRows(
       report,
       what,

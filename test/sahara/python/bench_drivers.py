@@ -131,9 +131,8 @@ def take_turns(pair, seconds, cases, skipped):
                 add(found[side], *sample)
         rounds += 1
     for one in found.values():
-        if one['ms']:
-            one['cpu_ms'] /= len(one['ms'])
-            cases.append(one)
+        one['cpu_ms'] /= len(one['ms']) or 1
+        cases.append(one)
 
 
 def run_once(call, remote):
