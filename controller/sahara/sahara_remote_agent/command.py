@@ -36,10 +36,11 @@ Target = collections.namedtuple('Target', 'cluster uuid name')
 class Commander:
     """Runs commands on instances; one for the whole engine."""
 
-    def __init__(self, api, directory, slots):
+    def __init__(self, api, directory, slots, output_limit):
         self.api = api
         self._directory = directory
         self._slots = slots
+        self._output_limit = output_limit
 
     def run(self, target, request, deadline):
         """Runs ``request`` to its end.
@@ -53,6 +54,7 @@ class Commander:
             record = self.wait(command_id, request, deadline)
         outcome = Outcome(record, request)
         outcome.require_own_end(deadline)
+        outcome.require_output_within(self._output_limit)
         for stream in outcome.announced:
             outcome.streams[stream] = self._fetch(command_id, stream,
                                                   outcome, deadline)
@@ -149,9 +151,13 @@ class Commander:
         limit = deadlines.Deadline(max(deadline.remaining(), OUTPUT_SECONDS))
         pieces, have = [], 0
         while have < size:
-            piece = self.api.read_output(command_id, stream, have, limit)
+            piece = self.api.read_output(command_id, stream, have, limit,
+                                         size - have)
             pieces.append(piece)
             have += len(piece)
+            if have > size:
+                raise outcome.failure('there is more of its output than the '
+                                      'agent announced')
             if not piece:
                 # The end of a command can arrive before its last output.
                 if limit.is_over():
@@ -227,6 +233,14 @@ class Outcome:
         if dropped:
             raise self.failure('%d bytes of its output were not kept: it '
                                'printed too much' % dropped)
+
+    def require_output_within(self, limit):
+        """Raises before anything is fetched: the engine holds the output of
+        each call in its memory."""
+        size = sum(size for size, _ in self.announced.values())
+        if size > limit:
+            raise errors.OutputTooLarge(self._request.description,
+                                        self.exit_code(), size, limit)
 
     def _why(self):
         reason = self.result.get('reason') or {}

@@ -100,10 +100,11 @@ class ControllerApi:
         return self._json('GET', '/v1/commands/%s?wait=%.3f' % (
             command_id, wait), deadline, patience=wait + ANSWER_SECONDS)
 
-    def read_output(self, command_id, stream, offset, deadline):
-        """The bytes of one stream from ``offset`` on that have arrived."""
+    def read_output(self, command_id, stream, offset, deadline, most):
+        """The bytes of one stream from ``offset`` on that have arrived; one
+        more than ``most`` when there are more than that."""
         return self._request('GET', _output_path(command_id, stream, offset),
-                             deadline)
+                             deadline, answer_bytes=most + 1)
 
     def follow_output(self, command_id, stream, offset, deadline):
         """Yields bytes of one stream as they come, until the command's end or
@@ -160,8 +161,9 @@ class ControllerApi:
                 raise
 
     def _request(self, method, path, deadline, body=None, headers=None,
-                 patience=ANSWER_SECONDS):
-        """Sends a request until an answer comes; returns its body."""
+                 patience=ANSWER_SECONDS, answer_bytes=None):
+        """Sends a request until an answer comes; returns its body, or the
+        first ``answer_bytes`` of it."""
         pause = RETRY_FIRST_SECONDS
         fresh = was_used = False
         while True:
@@ -173,8 +175,9 @@ class ControllerApi:
                                               headers or {})
                     if response.status not in RETRIED_STATUSES:
                         self._require_success(response, method, path)
-                        answer = response.read()
-                        connection.is_reusable = not response.will_close
+                        answer = response.read(answer_bytes)
+                        connection.is_reusable = (
+                            not response.will_close and response.isclosed())
                         return answer
                     trouble = 'HTTP %d' % response.status
             except _BROKEN as error:

@@ -30,7 +30,8 @@ class AgentRemoteDriver(remote.RemoteDriver):
                                      settings.cluster_concurrency)
         self._settings = settings
         self._api = api
-        self._commander = command.Commander(api, instances, slots)
+        self._commander = command.Commander(api, instances, slots,
+                                            settings.output_limit_bytes)
         self._sessions = http_sessions.HttpSessions(self._commander, settings)
         self._accounts = bounded_cache.BoundedCache(ACCOUNTS_KEPT)
         engine_watch.watch_engine(engine, api, instances)

@@ -47,6 +47,19 @@ class InstanceAmbiguous(RemoteFailure):
             state='unreachable', reason_code='uuid-ambiguous')
 
 
+class OutputTooLarge(RemoteFailure):
+    """The command ended by itself, with more output than the engine takes
+    into its memory."""
+
+    code = 'OUTPUT_TOO_LARGE'
+
+    def __init__(self, what, exit_code, size, limit):
+        super().__init__(
+            what, exit_code, stderr='its output has %d bytes, and at most %d '
+            'are fetched (output_limit_bytes in sahara.conf)' % (size, limit),
+            reason_code='output-too-large')
+
+
 class ControllerUnavailable(RemoteFailure):
     """The controller gave no answer until the call's time was over."""
 

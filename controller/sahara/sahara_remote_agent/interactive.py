@@ -8,6 +8,8 @@ from sahara_remote_agent import command
 from sahara_remote_agent import errors
 
 INPUT_PIECE_BYTES = 64 * 1024
+# A prompt is at the end of what appeared; a matcher is shown no more.
+SEEN_CHARACTERS = 64 * 1024
 
 
 def converse(commander, target, user, text, matcher, deadline):
@@ -39,7 +41,7 @@ def _type_and_match(api, command_id, text, matcher, deadline):
     if matcher.is_eof(seen):
         return
     for piece in api.follow_output(command_id, 'stdout', 0, deadline):
-        seen += decoder.decode(piece)
+        seen = (seen + decoder.decode(piece))[-SEEN_CHARACTERS:]
         response = matcher.get_response(seen)
         if response is not None:
             keyboard.type(response + '\n')

@@ -41,6 +41,10 @@ OPTIONS = [
                     'call costs one connection to the controller.'),
     cfg.IntOpt('cluster_concurrency', default=384, min=1,
                help='The same for one cluster.'),
+    cfg.IntOpt('output_limit_bytes', default=64 * 1024 * 1024, min=1024 * 1024,
+               help='The most output, or content of a file, that one call '
+                    'fetches. The engine holds it in its memory; a call with '
+                    'more raises OutputTooLarge.'),
     cfg.IntOpt('timeout_common', default=300, min=1,
                help='Seconds for a command whose caller names no timeout.'),
     cfg.IntOpt('timeout_interactive', default=1800, min=1,

@@ -18,6 +18,7 @@ from sahara_remote_agent import deadline
 from sahara_remote_agent import errors
 from sahara_remote_agent import fair_slots
 from sahara_remote_agent import guest_os
+from sahara_remote_agent import interactive
 
 
 class WithController(unittest.TestCase):
@@ -104,6 +105,66 @@ class Commands(WithController):
         for _ in range(20):
             self.remote.execute_command('x')
         self.assertEqual(1, self.controller.connections)
+
+
+class Output(WithController):
+    settings = {'output_limit_bytes': 1024 * 1024}
+
+    def test_up_to_the_limit_is_fetched(self):
+        self.controller.behaviour = lambda *_: (
+            {'stdout': b'x' * 1024 * 1024}, {'exitCode': 0})
+        self.assertEqual((0, 'x' * 1024 * 1024),
+                         self.remote.execute_command('x'))
+
+    def test_beyond_the_limit_is_an_error_and_never_fetched(self):
+        self.controller.behaviour = lambda *_: (
+            {'stdout': b'x' * 1024 * 1024, 'stderr': b'y'}, {'exitCode': 0})
+        with self.assertRaises(errors.OutputTooLarge) as raised:
+            self.remote.execute_command('x')
+        self.assertIn('1048577 bytes', str(raised.exception))
+        self.assertEqual([], self.controller.seen('GET', 'output'))
+
+    def test_beyond_what_was_announced_is_an_error(self):
+        self.controller.behaviour = lambda *_: (
+            {'stdout': b'x' * 4 * 1024 * 1024},
+            {'exitCode': 0})
+        original = fake_controller._Command.end
+
+        def announce_less(ended, *arguments):
+            original(ended, *arguments)
+            ended.result['streams']['stdout']['size'] = 10
+        fake_controller._Command.end = announce_less
+        self.addCleanup(setattr, fake_controller._Command, 'end', original)
+        with self.assertRaises(errors.RemoteFailure) as raised:
+            self.remote.execute_command('x')
+        self.assertIn('than the agent announced', str(raised.exception))
+
+
+class Conversations(unittest.TestCase):
+
+    def test_show_a_matcher_a_bounded_end(self):
+        shown = []
+
+        class Api:
+            def send_input(self, *_):
+                return {'id': 'x', 'ended': True, 'state': 'succeeded'}
+
+            def follow_output(self, *_):
+                for _ in range(64):
+                    yield b'x' * 4096
+                yield b'password: '
+
+        class Matcher:
+            def get_response(self, seen):
+                shown.append(len(seen))
+                return 'geheim' if seen.endswith('password: ') else None
+
+            def is_eof(self, seen):
+                return len(shown) == 65
+
+        interactive._type_and_match(Api(), 'x', 'ls', Matcher(),
+                                    deadline.Deadline(10))
+        self.assertEqual(interactive.SEEN_CHARACTERS, max(shown))
 
 
 class TimeOuts(WithController):
