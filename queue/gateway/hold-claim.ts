@@ -52,7 +52,7 @@ export async function holdClaim(
     const isDue = why === 'announced' || known.lookDueMs(queue, url) <= world.monotonicMs()
     const answer = isDue ? await lookUntilFound(parts, claim, visit, pausesMs) : undefined
     if (answer !== undefined) return answer
-    if (visit.over.aborted || world.monotonicMs() >= endMs) return undefined
+    if (visit.isOver() || world.monotonicMs() >= endMs) return undefined
     why = await visit.next(Math.min(endMs, known.lookDueMs(queue, url)))
   }
   return undefined
@@ -69,9 +69,9 @@ async function lookUntilFound(
   pausesMs: readonly number[],
 ): Promise<UpstreamAnswer | undefined> {
   for (const pauseMs of pausesMs) {
-    if (pauseMs > 0) await world.sleep(pauseMs, visit.over).catch(() => undefined)
+    if (pauseMs > 0) await world.sleep(pauseMs, visit.over()).catch(() => undefined)
     // Nothing may be claimed for an agent that has gone.
-    if (visit.over.aborted) return undefined
+    if (visit.isOver()) return undefined
     const answer = await look()
     if (answer.status === 201) known.noteClaimed(queue, url, ttlSeconds)
     if (answer.status !== 204) return answer

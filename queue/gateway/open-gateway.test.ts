@@ -36,7 +36,7 @@ async function countHeld(): Promise<number> {
 }
 
 async function untilHeld(count: number): Promise<void> {
-  await expect.poll(countHeld, { interval: 5 }).toBe(count)
+  await expect.poll(countHeld, { interval: 5, timeout: 4000 }).toBe(count)
 }
 
 /** Claims that have gone through to the queue service. */
@@ -93,7 +93,7 @@ async function advanceUntilLooks(count: number): Promise<void> {
         await world.advance(10)
         return looks()
       },
-      { interval: 5 },
+      { interval: 5, timeout: 4000 },
     )
     .toBe(count)
 }
@@ -250,17 +250,20 @@ describe('an agent that has gone', () => {
     })
     await expect(claim('q', { signal: gone.signal })).rejects.toThrow()
     await expect
-      .poll(async () => (await queue.send('POST', '/v2/queues/q/claims')).status, { interval: 20 })
+      .poll(async () => (await queue.send('POST', '/v2/queues/q/claims')).status, {
+        interval: 20,
+        timeout: 4000,
+      })
       .toBe(201)
   })
 })
 
 describe('thousands of agents', () => {
   test('wait at the cost of one look each, and an announcement wakes only its own', async () => {
-    const count = 300
+    const count = 200
     const waiting = Array.from({ length: count }, async (_, index) => await claim(`q-${index}`))
     await untilHeld(count)
-    await expect.poll(looks).toBe(count)
+    await expect.poll(looks, { timeout: 4000 }).toBe(count)
     await queue.post('q-7', 'for the seventh')
     await notify('q-7')
     await world.advance(10)

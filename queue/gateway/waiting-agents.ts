@@ -11,14 +11,17 @@ export interface Visit extends Disposable {
   next: (endMs: number) => Promise<WaitEnd>
   /** Its client has gone. */
   leave: () => void
-  /** Aborted when the client has gone, or the gateway closes. */
-  over: AbortSignal
+  /** Whether the client has gone, or the gateway closes. */
+  isOver: () => boolean
+  /** Aborted then. Made when it is asked for: a signal for each of thousands who wait would be a third of what they take. */
+  over: () => AbortSignal
 }
 
 interface Waiter {
   isAnnounced: boolean
   wait: { tick: number; settle: (end: WaitEnd) => void } | undefined
-  over: AbortController
+  isOver: boolean
+  abort: AbortController | undefined
 }
 
 /** Holds requests without a timer or a poll for any of them; a notification wakes those of its queue, and no others. */
@@ -52,7 +55,12 @@ export class WaitingAgents implements Disposable {
 
   /** From here on no announcement of this queue is missed, until the visit is disposed of. */
   enter(queue: string): Visit {
-    const waiter: Waiter = { isAnnounced: false, wait: undefined, over: new AbortController() }
+    const waiter: Waiter = {
+      isAnnounced: false,
+      wait: undefined,
+      isOver: false,
+      abort: undefined,
+    }
     const waiters = this.#queues.get(queue)
     if (waiters === undefined) this.#queues.set(queue, new Set([waiter]))
     else waiters.add(waiter)
@@ -60,10 +68,14 @@ export class WaitingAgents implements Disposable {
     return {
       next: async (endMs) => this.#wait(waiter, endMs),
       leave: () => {
-        waiter.over.abort()
-        this.#settle(waiter, 'left')
+        this.#end(waiter, 'left')
       },
-      over: waiter.over.signal,
+      isOver: () => waiter.isOver,
+      over: () => {
+        waiter.abort ??= new AbortController()
+        if (waiter.isOver) waiter.abort.abort()
+        return waiter.abort.signal
+      },
       [Symbol.dispose]: () => this.#remove(queue, waiter),
     }
   }
@@ -77,7 +89,7 @@ export class WaitingAgents implements Disposable {
   }
 
   async #wait(waiter: Waiter, endMs: number): Promise<WaitEnd> {
-    if (waiter.over.signal.aborted) return this.#isClosed ? 'closed' : 'left'
+    if (waiter.isOver) return this.#isClosed ? 'closed' : 'left'
     if (!waiter.isAnnounced) {
       const { promise, resolve } = Promise.withResolvers<WaitEnd>()
       waiter.wait = { tick: this.#ends.add(waiter, endMs), settle: resolve }
@@ -95,6 +107,12 @@ export class WaitingAgents implements Disposable {
     waiter.wait = undefined
     this.#ends.remove(waiter, wait.tick)
     wait.settle(end)
+  }
+
+  #end(waiter: Waiter, end: 'left' | 'closed'): void {
+    waiter.isOver = true
+    waiter.abort?.abort()
+    this.#settle(waiter, end)
   }
 
   #remove(queue: string, waiter: Waiter): void {
@@ -116,8 +134,7 @@ export class WaitingAgents implements Disposable {
     this.#isClosed = true
     this.#alarm[Symbol.dispose]()
     for (const waiter of [...this.#queues.values()].flatMap((waiters) => [...waiters])) {
-      waiter.over.abort()
-      this.#settle(waiter, 'closed')
+      this.#end(waiter, 'closed')
     }
   }
 }

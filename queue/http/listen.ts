@@ -17,6 +17,8 @@ export interface ListenOptions {
 
 /** Agents come back to a connection after minutes: making one, with TLS, costs more than keeping it. */
 const keepAliveMs = 600_000
+/** Connections that wait to be accepted: a whole fleet may come back at one moment. The kernel has a bound of its own. */
+const backlog = 4096
 /** For a whole request to arrive; who is slower is cut off. */
 const requestMs = 60_000
 
@@ -62,7 +64,7 @@ function createServer({ tls }: ListenOptions, answer: RequestListener): Server {
 async function startListening(server: Server, { host, port }: ListenOptions): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   server.once('error', reject)
-  server.listen({ host, port }, resolve)
+  server.listen({ host, port, backlog }, resolve)
   try {
     await promise
   } catch (error) {
