@@ -159,7 +159,8 @@ async function stage(
   const flags = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW
   await using file = await open(temporary, flags, 0o600)
   try {
-    const sum = await fill(file, inOrder(content, before ? existing : null, placement), signal)
+    const old = before ? { path: existing, stats: before } : null
+    const sum = await fill(file, inOrder(content, old, placement), signal)
     await setOwnerAndMode(file, before, request)
     await file.sync()
     const { dev: device, ino: inode } = await file.stat()
@@ -209,9 +210,16 @@ function refuseTarget(
   throw new OperationFailure('not-a-regular-file', `"${path}" is a device, a pipe or a socket`)
 }
 
+/** A file that is there, as it was when it was looked at. */
+interface ExistingFile {
+  /** By the open folder. */
+  path: string
+  stats: Stats
+}
+
 async function* inOrder(
   content: AsyncIterable<Uint8Array>,
-  existing: string | null,
+  existing: ExistingFile | null,
   placement: WriteRequest['placement'],
 ): AsyncGenerator<Uint8Array> {
   if (placement === 'append' && existing !== null) yield* blocksOf(existing)
@@ -221,8 +229,15 @@ async function* inOrder(
 
 const blockBytes = 256 * 1024
 
-async function* blocksOf(path: string): AsyncGenerator<Uint8Array> {
-  await using file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW)
+/** Does not wait for the writer of a FIFO that was put in the file's place, and reads nothing but the file itself. */
+async function* blocksOf({ path, stats }: ExistingFile): AsyncGenerator<Uint8Array> {
+  const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
+  await using file = await open(path, flags)
+  const opened = await file.stat()
+  if (!opened.isFile() || !isSameFile(opened, stats)) {
+    const message = 'the file was replaced while it was being written; try again'
+    throw new OperationFailure('path-changed', message)
+  }
   for (;;) {
     const { buffer, bytesRead } = await file.read(Buffer.allocUnsafe(blockBytes))
     if (bytesRead === 0) return
