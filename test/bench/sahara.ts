@@ -50,7 +50,6 @@ async function measure({ directory, budgetMs }: BenchSettings): Promise<Report> 
   const ran = await execa(pythonPath, ['bench_drivers.py'], {
     cwd: pythonDirectory,
     timeout: budgetMs + patienceMs,
-    stderr: 'ignore',
     env: {
       CONTROLLER_SOCKET: system.socketPath,
       QUEUE_URL: system.queue.url,
