@@ -11,16 +11,19 @@ export default class ClosingLineReporter implements Reporter {
   onTestRunEnd(modules: readonly TestModule[], unhandledErrors: readonly unknown[]): void {
     const count = { passed: 0, failed: unhandledErrors.length, skipped: 0 }
     const passedOn = new Map<string, number>()
+    const flaky: string[] = []
     for (const module of modules) {
       if (module.errors().length > 0) count.failed += 1
       for (const test of module.children.allTests()) {
         const { state } = test.result()
         if (state !== 'pending') count[state] += 1
+        if (test.diagnostic()?.flaky) flaky.push(`${module.relativeModuleId}: ${test.fullName}`)
         const server = state === 'passed' ? serverOf(test) : undefined
         if (server !== undefined) passedOn.set(server, (passedOn.get(server) ?? 0) + 1)
       }
     }
     process.once('exit', () => {
+      for (const name of flaky) process.stdout.write(`\npassed at the second try: ${name}`)
       for (const [server, tests] of [...passedOn].toSorted(([a], [b]) => (a < b ? -1 : 1))) {
         process.stdout.write(`\n${server}: ${tests} tests passed`)
       }
