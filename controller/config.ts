@@ -158,6 +158,7 @@ const Limits = z.strictObject({
     .int()
     .min(1)
     .default(64 * 1024 ** 2),
+  /** Alerts kept of those that an instance's agent reported; those that the controller raises have a bound of their own. */
   alertsPerInstance: z.int().min(1).default(100),
   /** POSTs to the queue service under way at once. */
   postsAtOnce: z.int().min(1).max(1024).default(32),

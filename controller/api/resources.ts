@@ -85,7 +85,7 @@ export const Instance = z.object({
   /** The newest line of its audit log that it has told of: number and SHA-256. */
   auditHead: z.object({ sequence: z.int(), hash: z.string() }).nullable().default(null),
   openCommands: z.int(),
-  /** The newest alerts first, at most 20: refused enrolments (a second key), and what the agent reported. */
+  /** What the controller saw first (refused enrolments and the like, 5 of each code), then at most 20 that the agent reported; each the newest first. */
   alerts: z.array(z.object({ at: Instant, code: z.string(), message: z.string() })),
 })
 export type Instance = z.output<typeof Instance>

@@ -7,7 +7,7 @@ import { countOpenCommands, type StoredCommand } from '../store/commands.ts'
 import { countEnrolled, type Instance as StoredInstance } from '../store/instances.ts'
 import type { Cluster, CommandRecord, Instance } from './resources.ts'
 
-/** Alerts that an instance is shown with. */
+/** Alerts of those that its agent reported that an instance is shown with. */
 const shownAlerts = 20
 
 /** A cluster as the API shows it. */

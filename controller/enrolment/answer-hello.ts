@@ -6,7 +6,7 @@ import type { Context } from '../context.ts'
 import type { Departures } from '../dispatch/departures.ts'
 import { newQueueName, uuidV7 } from '../ids.ts'
 import { retireInstance } from '../instances/retire-instance.ts'
-import { insertAlert } from '../store/alerts.ts'
+import { raiseAlert } from '../store/alerts.ts'
 import type { Cluster } from '../store/clusters.ts'
 import { findEnrolmentSecret } from '../store/enrolment-secrets.ts'
 import {
@@ -235,12 +235,12 @@ function pin({ store, world }: Context, id: string, hello: Hello, signingKeyId: 
 }
 
 function raiseRefusal(
-  { config, store, world }: Context,
+  { store, world }: Context,
   hello: Hello,
   { code, message, alertOn }: Extract<HelloVerdict, { do: 'refuse' }>,
 ): void {
   if (alertOn === undefined) return
   const who = JSON.stringify(hello.instanceUuid)
   const alert = { at: world.now(), code, message: `enrolment of ${who} refused: ${message}` }
-  insertAlert(store, alertOn.id, alert, config.limits.alertsPerInstance)
+  raiseAlert(store, alertOn.id, alert)
 }

@@ -2,7 +2,7 @@ import { createHash, type Hash } from 'node:crypto'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { OutputStream } from '../../protocol/messages/replies.ts'
 import type { Context } from '../context.ts'
-import { insertAlert } from '../store/alerts.ts'
+import { raiseAlert } from '../store/alerts.ts'
 import { settleOutput } from '../store/command-changes.ts'
 import { readCommand, type StoredCommand } from '../store/commands.ts'
 import { type Piece, readOutput } from '../store/output.ts'
@@ -116,7 +116,7 @@ function settle(context: Context, command: StoredCommand, mismatch: string | und
 }
 
 function alertOutput(
-  { config, store, world, log }: Context,
+  { store, world, log }: Context,
   command: StoredCommand,
   code: string,
   problem: string,
@@ -124,5 +124,5 @@ function alertOutput(
   const message = `output of command ${command.id}: ${problem}`
   log.warn({ command: command.id, instance: command.instanceId, alert: code }, message)
   const alert = { at: world.now(), code, message }
-  insertAlert(store, command.instanceId, alert, config.limits.alertsPerInstance)
+  raiseAlert(store, command.instanceId, alert)
 }

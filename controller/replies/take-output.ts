@@ -1,5 +1,5 @@
 import type { Context } from '../context.ts'
-import { insertAlert } from '../store/alerts.ts'
+import { raiseAlert } from '../store/alerts.ts'
 import type { StoredCommand } from '../store/commands.ts'
 import { appendOutput, cutFront, keepWaiting, type Piece, takeWaiting } from '../store/output.ts'
 
@@ -36,11 +36,11 @@ function closeHole({ store }: Context, commandSeq: number, end: number): void {
   }
 }
 
-function alertBound({ config, store, world }: Context, command: StoredCommand, limit: string) {
+function alertBound({ store, world }: Context, command: StoredCommand, limit: string) {
   const alert = {
     at: world.now(),
     code: 'output-limit',
     message: `output of command ${command.id} was dropped: it is over limits.${limit}`,
   }
-  insertAlert(store, command.instanceId, alert, config.limits.alertsPerInstance)
+  raiseAlert(store, command.instanceId, alert)
 }

@@ -1,7 +1,7 @@
 import type { Result } from '../../protocol/messages/replies.ts'
 import type { Reply } from '../../protocol/sealing/seal-reply.ts'
 import type { Context } from '../context.ts'
-import { insertAlert } from '../store/alerts.ts'
+import { raiseAlert } from '../store/alerts.ts'
 import { endCommand, markAccepted, noteContentTaken } from '../store/command-changes.ts'
 import { readCommand, type StoredCommand } from '../store/commands.ts'
 import { markSeen } from '../store/instances.ts'
@@ -44,7 +44,7 @@ function takeResult(context: Context, command: StoredCommand, result: Result): v
     message: `command ${command.id} had ended as ${command.state} when its agent reported ${result.state}; the first state stays`,
   }
   log.warn({ command: command.id, instance: command.instanceId, alert: alert.code }, alert.message)
-  insertAlert(store, command.instanceId, alert, config.limits.alertsPerInstance)
+  raiseAlert(store, command.instanceId, alert)
 }
 
 /** `accepted`, or the result where that came at once. */

@@ -1,6 +1,6 @@
 import type { Report } from '../../protocol/messages/reports.ts'
 import type { Context } from '../context.ts'
-import { insertAlert } from '../store/alerts.ts'
+import { keepReportedAlert, raiseAlert } from '../store/alerts.ts'
 import {
   type AuditHead,
   markSeen,
@@ -25,7 +25,7 @@ export function takeReport(context: Context, instanceId: string, report: Report)
       if (report.audit) takeAuditHead(context, instanceId, report.audit, report.at)
       return
     case 'alert':
-      return insertAlert(
+      return keepReportedAlert(
         store,
         instanceId,
         { at: report.at, code: report.code, message: report.message },
@@ -36,9 +36,9 @@ export function takeReport(context: Context, instanceId: string, report: Report)
 
 /** Remembers how far an instance's audit log goes; one that was cut short or changed since is an alert. */
 function takeAuditHead(context: Context, instanceId: string, head: AuditHead, at: Date): void {
-  const { config, store } = context
+  const { store } = context
   const known = readInstance(store, instanceId)?.auditHead
   const alert = known ? judgeAuditHead(known, head) : undefined
-  if (alert) insertAlert(store, instanceId, { at, ...alert }, config.limits.alertsPerInstance)
+  if (alert) raiseAlert(store, instanceId, { at, ...alert })
   noteAuditHead(store, instanceId, { sequence: head.sequence, hash: head.hash })
 }

@@ -10,38 +10,76 @@ export interface Alert {
   message: string
 }
 
-/** The newest first. */
+/** What the controller saw itself first, all of it, then the newest `limit` that the agent reported; each the newest first. */
 export function listAlerts({ database }: Store, instanceId: string, limit: number): Alert[] {
   return database.all(
     z.object({ at: Moment, code: z.string(), message: z.string() }),
-    `SELECT at, code, message FROM alerts WHERE instance_id = :instanceId ORDER BY id DESC LIMIT :limit`,
+    `SELECT at, code, message FROM alerts WHERE instance_id = :instanceId AND (reported = 0 OR id IN
+       (SELECT id FROM alerts WHERE instance_id = :instanceId AND reported = 1 ORDER BY id DESC LIMIT :limit))
+     ORDER BY reported, id DESC`,
     { instanceId, limit },
   )
 }
 
+/** Of what the controller saw itself, for each instance and code: codes are few, and what they say may be a knocker's. */
+const keptPerCode = 5
+
 /**
- * Keeps the newest `keep` of an instance. One that repeats the newest only moves its time, so that a knocker cannot
- * push the others out. Call it inside `write`.
+ * Keeps an alert that the controller raises. Nothing that a guest reports, and no alert of another code, pushes it out: whoever
+ * enrolled with stolen user-data cannot hide that the right instance was refused. Call it inside `write`.
  */
-export function insertAlert(
-  { database }: Store,
-  instanceId: string,
-  { at, code, message }: Alert,
-  keep: number,
-): void {
+export function raiseAlert({ database }: Store, instanceId: string, alert: Alert): void {
+  const { at, code, message } = alert
   const repeated = database.run(
-    `UPDATE alerts SET at = :at WHERE code = :code AND message = :message
-       AND id = (SELECT max(id) FROM alerts WHERE instance_id = :instanceId)`,
+    `UPDATE alerts SET at = :at
+     WHERE instance_id = :instanceId AND reported = 0 AND code = :code AND message = :message`,
     { instanceId, at: toMs(at), code, message },
   )
   if (repeated > 0) return
+  insertAlert({ database }, instanceId, alert, 0)
   database.run(
-    `INSERT INTO alerts (instance_id, at, code, message) VALUES (:instanceId, :at, :code, :message)`,
+    `DELETE FROM alerts WHERE instance_id = :instanceId AND reported = 0 AND code = :code AND id NOT IN
+       (SELECT id FROM alerts WHERE instance_id = :instanceId AND reported = 0 AND code = :code
+        ORDER BY id DESC LIMIT ${keptPerCode})`,
+    { instanceId, code },
+  )
+}
+
+/**
+ * Keeps the newest `keep` that an instance's agent reported. One that repeats the newest only moves its time. Call it inside
+ * `write`.
+ */
+export function keepReportedAlert(
+  { database }: Store,
+  instanceId: string,
+  alert: Alert,
+  keep: number,
+): void {
+  const { at, code, message } = alert
+  const repeated = database.run(
+    `UPDATE alerts SET at = :at WHERE code = :code AND message = :message
+       AND id = (SELECT max(id) FROM alerts WHERE instance_id = :instanceId AND reported = 1)`,
     { instanceId, at: toMs(at), code, message },
   )
+  if (repeated > 0) return
+  insertAlert({ database }, instanceId, alert, 1)
   database.run(
-    `DELETE FROM alerts WHERE instance_id = :instanceId AND id NOT IN
-       (SELECT id FROM alerts WHERE instance_id = :instanceId ORDER BY id DESC LIMIT :keep)`,
+    `DELETE FROM alerts WHERE instance_id = :instanceId AND reported = 1 AND id NOT IN
+       (SELECT id FROM alerts WHERE instance_id = :instanceId AND reported = 1
+        ORDER BY id DESC LIMIT :keep)`,
     { instanceId, keep },
+  )
+}
+
+function insertAlert(
+  { database }: Pick<Store, 'database'>,
+  instanceId: string,
+  { at, code, message }: Alert,
+  reported: 0 | 1,
+): void {
+  database.run(
+    `INSERT INTO alerts (instance_id, at, code, message, reported)
+     VALUES (:instanceId, :at, :code, :message, :reported)`,
+    { instanceId, at: toMs(at), code, message, reported },
   )
 }

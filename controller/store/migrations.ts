@@ -185,6 +185,10 @@ const migrations: readonly string[] = [
   CREATE UNIQUE INDEX instances_by_uuid ON instances (cluster_id, instance_uuid)
     WHERE deleted_at IS NULL AND instance_uuid IS NOT NULL;
   `,
+  `
+  -- Whether an instance's agent reported it, or the controller saw it itself; of older ones nobody knows, and they stay.
+  ALTER TABLE alerts ADD COLUMN reported INTEGER NOT NULL DEFAULT 0;
+  `,
 ]
 
 const Version = z.object({ user_version: z.int() })
