@@ -29,6 +29,7 @@ export interface CompiledRule {
   users: readonly UserPattern[] | null
   paths: readonly Pattern[] | null
   ports: readonly { first: number; last: number }[] | null
+  ownerAndSetId: boolean
   /** Kept under observation too: what the agent's own safety rests on. */
   isBuiltIn: boolean
 }
@@ -113,6 +114,7 @@ function compileRule(rule: Rule, name: string, resolvePath: ResolvePath): Compil
     users: rule.users?.map((text) => ({ text, pattern: compilePattern(text) })) ?? null,
     paths: rule.paths?.flatMap(paths) ?? null,
     ports: rule.ports ?? null,
+    ownerAndSetId: rule.ownerAndSetId ?? false,
     isBuiltIn: false,
   }
 }

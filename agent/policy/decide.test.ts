@@ -29,6 +29,7 @@ function aQuestion(differences: Partial<Question>): Question {
     environment: [],
     path: null,
     port: null,
+    setsOwnerOrId: false,
     timeoutSeconds: 60,
     contentBytes: 0,
     ...differences,
@@ -309,6 +310,27 @@ describe('a rule that allows files', () => {
     const policy = rule({ allow: 'http', ports: [8080, '9000-9002'] })
     const fits = [8080, 9000, 9002, 80, 9003].map((port) => decided(policy, web(port)).allowed)
     expect(fits).toEqual([true, true, true, false, false])
+  })
+})
+
+describe('a write that sets a set-id bit or gives the file to another owner', () => {
+  const question = { ...file('write', '/srv/x'), setsOwnerOrId: true }
+
+  test.for([
+    [{ allow: 'write', paths: ['/srv/**'] }, false],
+    [{ allow: ['read', 'write'] }, false],
+    [{ allow: 'write', ownerAndSetId: false }, false],
+    [{ allow: 'write', ownerAndSetId: true }, true],
+    [{ allow: ['read', 'write'], ownerAndSetId: true }, true],
+  ] as const)('meets %j: %s', ([fields, allowed]) => {
+    expect(decided(rule(fields), question).allowed).toBe(allowed)
+    expect(decided(rule(fields), file('write', '/srv/x')).allowed).toBe(true)
+  })
+
+  test('is refused by whatever refuses a write', () => {
+    const policy = { preset: 'sahara', ...rule({ refuse: 'write', paths: ['/srv/**'] }) }
+    expect(decided(policy, question)).toEqual({ allowed: false, rule: 'it' })
+    expect(decided({ preset: 'sahara' }, question).allowed).toBe(true)
   })
 })
 

@@ -67,6 +67,9 @@ export function fitRule(rule: CompiledRule, question: Question): RuleVerdict {
   ) {
     return not(`the port is ${port ?? 'unknown'}`)
   }
+  if (question.setsOwnerOrId && !isWide && !rule.ownerAndSetId) {
+    return not('it sets an owner or a set-id bit, and the rule does not say ownerAndSetId')
+  }
   if (rule.paths) {
     const names = isWide ? (path?.names ?? []) : [path?.leadsTo ?? '']
     if (!names.some((name) => matchesAny(rule.paths, name, isWide))) {

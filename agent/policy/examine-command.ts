@@ -1,7 +1,8 @@
 import { realpathSync } from 'node:fs'
 import { basename, dirname, isAbsolute, join, normalize } from 'node:path'
 import type { Command, Operation } from '../../protocol/messages/command.ts'
-import type { ExecOperation } from '../../protocol/messages/operations.ts'
+import type { ExecOperation, WriteOperation } from '../../protocol/messages/operations.ts'
+import { findOwner } from '../operations/find-owner.ts'
 import { findProgram } from '../runner/find-program.ts'
 import { findUser } from '../runner/find-user.ts'
 import { findDirectory, standardPath } from '../runner/launch-program.ts'
@@ -38,6 +39,7 @@ export async function examineCommand(
     path:
       operation.name === 'read' || operation.name === 'write' ? examinePath(operation.path) : null,
     port: operation.name === 'http' ? portOf(operation.url) : null,
+    setsOwnerOrId: operation.name === 'write' && (await setsOwnerOrId(operation)),
     timeoutSeconds,
     contentBytes: content?.size ?? 0,
   }
@@ -78,6 +80,20 @@ async function examineUser(operation: Governed, isAsked: boolean): Promise<Asked
   const verdict = await findUser(name ?? null)
   if (verdict.found) return { name: verdict.user.name, uid: verdict.user.uid }
   return { name: name ?? '', uid: null }
+}
+
+/** Root's set-user bit on a file of anybody's making is root's right; so whatever is unclear counts. */
+async function setsOwnerOrId({ mode, owner, user: name }: WriteOperation): Promise<boolean> {
+  if (mode !== undefined && (Number.parseInt(mode, 8) & 0o6000) !== 0) return true
+  if (owner === undefined) return false
+  try {
+    const [verdict, { uid, gid }] = [await findUser(name ?? null), await findOwner(owner)]
+    if (!verdict.found) return true
+    const { user } = verdict
+    return (uid ?? user.uid) !== user.uid || (gid ?? user.gid) !== user.gid
+  } catch {
+    return true
+  }
 }
 
 async function examineProgram(operation: ExecOperation, isAsked: boolean): Promise<AskedProgram> {

@@ -86,6 +86,8 @@ export const Rule = z
     paths: z.exactOptional(z.array(PathPattern).min(1).max(listLimit)),
     /** Which ports of this instance. Without: all. */
     ports: z.exactOptional(z.array(Ports).min(1).max(listLimit)),
+    /** Whether a `write` may set set-user and set-group bits, and give the file to another than its user. */
+    ownerAndSetId: z.exactOptional(z.boolean()),
   })
   .superRefine((rule, context) => {
     const complain = (key: string, message: string) =>
@@ -94,6 +96,9 @@ export const Rule = z
       complain('name', `rule "${rule.name}" must have exactly one of allow and refuse`)
     }
     const spoken = rule.allow ?? rule.refuse ?? []
+    if (rule.ownerAndSetId !== undefined && !rule.allow?.includes('write')) {
+      complain('ownerAndSetId', 'belongs to a rule that allows write')
+    }
     for (const [key, fitting] of Object.entries(conditions)) {
       if (!(key in rule)) continue
       const other = spoken.find((operation) => !fitting.some((one) => one === operation))

@@ -26,7 +26,7 @@ export const presets = {
       'what OpenStack Sahara needs: any command as root or the login user, any file, any local port',
     rules: rules([
       { name: 'commands', allow: ['exec', 'stdin'] },
-      { name: 'files', allow: ['read', 'write'] },
+      { name: 'files', allow: ['read', 'write'], ownerAndSetId: true },
       { name: 'web', allow: 'http' },
       { name: 'ping', allow: 'ping' },
     ]),

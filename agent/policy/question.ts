@@ -13,6 +13,8 @@ export interface Question {
   path: AskedPath | null
   /** For `http`. */
   port: number | null
+  /** Of a `write`: it sets a set-user or set-group bit, or gives the file to another than its user. */
+  setsOwnerOrId: boolean
   timeoutSeconds: number
   contentBytes: number
 }

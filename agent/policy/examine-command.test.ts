@@ -1,0 +1,28 @@
+import { expect, test } from 'vitest'
+import { WriteOperation } from '../../protocol/messages/operations.ts'
+import { compilePolicy } from './compile-policy.ts'
+import { examineCommand, resolvePath } from './examine-command.ts'
+import { PolicyFile } from './policy-file.ts'
+
+const policy = compilePolicy(PolicyFile.parse({ version: 1 }), { ownPaths: [], resolvePath })
+
+test.for([
+  [{}, false],
+  [{ mode: '0755' }, false],
+  [{ mode: '1777' }, false],
+  [{ mode: '4755' }, true],
+  [{ mode: '2755' }, true],
+  [{ user: 'root', owner: 'root' }, false],
+  [{ user: 'root', owner: '0:0' }, false],
+  [{ user: 'root', owner: 'nobody' }, true],
+  [{ user: 'root', owner: ':65534' }, true],
+  [{ user: 'root', owner: 'no-such-person' }, true],
+  [{ user: 'no-such-person', owner: 'root' }, true],
+] as const)(
+  'whether a write sets an owner or a set-id bit, of %j, is %s',
+  async ([fields, expected]) => {
+    const operation = WriteOperation.parse({ name: 'write', path: '/srv/x', ...fields })
+    const question = await examineCommand(operation, { timeoutSeconds: 1 }, policy)
+    expect(question.setsOwnerOrId).toBe(expected)
+  },
+)
