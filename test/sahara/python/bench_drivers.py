@@ -19,6 +19,7 @@ import time
 import uuid
 
 import eventlet
+from sahara import context
 from sahara.utils import crypto
 import chamber
 import ssh_driver
@@ -102,8 +103,13 @@ def check(got, wanted):
 
 
 def on_all(remotes):
-    pool = eventlet.GreenPool(len(remotes))
-    for _ in pool.imap(lambda r: r.execute_command('true'), remotes):
+    asked_by = context.ctx()
+
+    def call(remote):
+        # The SSH driver looks for it in each thread, as Sahara's have it.
+        context.set_ctx(asked_by)
+        remote.execute_command('true')
+    for _ in eventlet.GreenPool(len(remotes)).imap(call, remotes):
         pass
 
 
@@ -125,7 +131,8 @@ def take_turns(pair, seconds, cases, skipped):
                 if isinstance(error, (KeyboardInterrupt, SystemExit)):
                     raise
                 skipped.append({'side': '%s: %s' % (side, what), 'reason': (
-                    '%s: %s' % (type(error).__name__, error))[:300]})
+                    '%s: %s' % (type(error).__name__, error)
+                    ).splitlines()[0][:300]})
                 del sides[side]
                 continue
             if rounds > 0:
