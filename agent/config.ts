@@ -95,7 +95,10 @@ export const AgentConfig = z.strictObject({
   /** How long SIGTERM waits for commands that are about to end, in seconds. The others go on under the runner. */
   stopGraceSeconds: z.number().min(0).max(3600).default(5),
 })
-export type AgentConfig = z.output<typeof AgentConfig>
+export type AgentConfig = z.output<typeof AgentConfig> & {
+  /** The file that says so, or would if it were there. */
+  configPath?: string
+}
 
 /** Read when no file is named; it may be absent. */
 export const defaultConfigPath = '/etc/sahara-agent/agent.yaml'

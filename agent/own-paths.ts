@@ -1,10 +1,29 @@
 import { type AgentConfig, defaultConfigPath } from './config.ts'
 import { statePaths } from './state-directory.ts'
 
-/** What no command may read or write through the agent, whatever the policy says: its own keys, word and memory. */
+/** Where packages put the agent, and what systemd reads about it: whoever writes there is the agent from its next start on. */
+const installedPaths = [
+  '/usr/bin/sahara-agent',
+  '/usr/lib/sahara-agent',
+  '/var/cache/sahara-agent',
+  ...['/usr/lib', '/etc', '/run'].flatMap((root) => [
+    `${root}/systemd/system/sahara-agent.service`,
+    `${root}/systemd/system/sahara-agent.service.d`,
+  ]),
+]
+
+/** What no command may read or write through the agent, whatever the policy says: its own keys, word, memory and code. */
 export function ownPaths(config: AgentConfig): string[] {
-  const { policyPath, bootstrapPath, stateDirectory } = config
-  return [policyPath, bootstrapPath, defaultConfigPath, stateDirectory, auditDirectory(config)]
+  const { policyPath, bootstrapPath, stateDirectory, configPath = defaultConfigPath } = config
+  return [
+    policyPath,
+    bootstrapPath,
+    defaultConfigPath,
+    configPath,
+    stateDirectory,
+    auditDirectory(config),
+    ...installedPaths,
+  ]
 }
 
 /** Where the audit log lies. */

@@ -21,6 +21,7 @@ describe('the configuration', () => {
     const defaults = AgentConfig.parse({})
     expect(config).toEqual({
       ...defaults,
+      configPath: file,
       poll: { ...defaults.poll, waitSeconds: 5 },
       logLevel: 'warn',
       stateDirectory: '/tmp/elsewhere',

@@ -32,6 +32,7 @@ export async function readAgentConfig(
     overrides
   return {
     ...parsed.data,
+    configPath: resolve(file),
     bootstrapPath: resolve(bootstrapPath),
     stateDirectory: resolve(stateDirectory),
   }
