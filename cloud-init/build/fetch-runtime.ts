@@ -29,7 +29,7 @@ export async function fetchRuntime({ arch }: Release, directory: string): Promis
       : await download(name, version, integrity, directory)
   const node = join(directory, 'node')
   await copyFile(join(from, 'bin/node'), node)
-  await execa(stripFor(arch), ['--strip-all', node])
+  await strip(arch, node)
   return { node, licence: join(from, 'LICENSE'), version }
 }
 
@@ -68,7 +68,12 @@ async function download(
 
 const Packed = z.tuple([z.looseObject({ filename: z.string(), integrity: z.string() })])
 
-function stripFor(arch: Release['arch']): string {
-  if (arch === process.arch) return 'strip'
-  return arch === 'arm64' ? 'aarch64-linux-gnu-strip' : 'x86_64-linux-gnu-strip'
+async function strip(arch: Release['arch'], file: string): Promise<void> {
+  const cpu = arch === 'arm64' ? 'aarch64' : 'x86_64'
+  const program = arch === process.arch ? 'strip' : `${cpu}-linux-gnu-strip`
+  const { failed, code, message } = await execa(program, ['--strip-all', file], { reject: false })
+  if (!failed) return
+  if (code !== 'ENOENT') throw new Error(message)
+  const name = program === 'strip' ? 'binutils' : `binutils-${cpu.replace('_', '-')}-linux-gnu`
+  throw new Error(`no ${program} here; install ${name} (apt-get install ${name})`)
 }
