@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import { Instant, Sha256 } from '../../protocol/messages/wire-types.ts'
+import { cutText, digestOf } from './cut-text.ts'
 
 /**
  * What a line tells of.
@@ -58,7 +59,7 @@ export type AuditHead = { sequence: number; hash: string }
 /** Stands before the first line. */
 export const emptyHead: AuditHead = { sequence: 0, hash: '0'.repeat(64) }
 
-/** A longer line is shortened, in bytes. */
+/** A longer line is shortened, in bytes: what is long in it is named by its beginning, its size and its SHA-256. */
 export const lineLimitBytes = 16 * 1024
 
 export function hashLine(text: string | Uint8Array): string {
@@ -70,8 +71,17 @@ export function writeLine(head: AuditHead, at: Date, entry: AuditEntry): string 
   const place = { seq: head.sequence + 1, at: at.toISOString(), previous: head.hash }
   const text = JSON.stringify({ ...place, ...entry })
   if (Buffer.byteLength(text) < lineLimitBytes) return text
-  const { event, command, operation, signer, state } = entry
-  return JSON.stringify({ ...place, event, command, operation, signer, state, shortened: true })
+  const short = Object.entries(entry).map(([name, value]) => [name, shorten(value)])
+  return JSON.stringify({ ...place, ...Object.fromEntries(short), shortened: true })
+}
+
+/** Longer values of a line that is too long are shortened, in bytes of JSON; what `cutText` has cut is not cut again. */
+const valueLimitBytes = 400
+
+function shorten(value: unknown): unknown {
+  const json = JSON.stringify(value) ?? ''
+  if (Buffer.byteLength(json) <= valueLimitBytes) return value
+  return typeof value === 'string' ? cutText(value) : digestOf(json)
 }
 
 /** Undefined for what is no line of ours. */

@@ -1,7 +1,10 @@
+import { createHash } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
+import { emptyHead, lineLimitBytes, writeLine } from './audit-line.ts'
 import { describeOperation } from './describe-operation.ts'
 
 const secret = 'hunter2'
+const sha256 = (text: string) => createHash('sha256').update(text).digest('hex')
 
 describe('what the audit log says of a command', () => {
   test.for([
@@ -35,5 +38,43 @@ describe('what the audit log says of a command', () => {
     const digests = describeOperation(command, 'digest')
     expect(digests).toMatchObject({ program: 'systemctl', words: { argv: 3, size: 19 } })
     expect(digests).not.toHaveProperty('argv')
+  })
+
+  test('names what it cuts by size and digest, so that two long paths stay two', () => {
+    const path = `/srv/${'x'.repeat(300)}`
+    expect(describeOperation({ operation: { name: 'read', path } }, 'redacted')).toMatchObject({
+      path: { begins: path.slice(0, 200), size: 305, sha256: sha256(path) },
+    })
+    const env = Object.fromEntries(Array.from({ length: 40 }, (_, index) => [`V${index}`, 'x']))
+    const names = Object.keys(env).join('\0')
+    const command = { operation: { name: 'exec', argv: ['id'], env } }
+    expect(describeOperation(command, 'redacted')).toMatchObject({
+      variables: { count: 40, sha256: sha256(names) },
+    })
+  })
+
+  test('of a line that is too long, program, user, path and digests remain', () => {
+    const argv = ['/opt/tool', ...Array.from({ length: 40 }, () => 'x'.repeat(4000))]
+    const cwd = `/srv/${'x'.repeat(3000)}`
+    const names = Array.from({ length: 40 }, (_, index) => `V${index}_${'x'.repeat(300)}`)
+    const env = Object.fromEntries(names.map((name) => [name, '']))
+    const content = { size: 3, sha256: 'a'.repeat(64) }
+    const operation = { name: 'exec', argv, user: 'root', cwd, env, contentIs: 'stdin' }
+    const described = describeOperation({ operation, content }, 'redacted')
+    const text = writeLine(emptyHead, new Date(0), {
+      event: 'received',
+      command: 'c',
+      ...described,
+    })
+    expect(Buffer.byteLength(text)).toBeLessThan(lineLimitBytes)
+    expect(JSON.parse(text)).toMatchObject({
+      shortened: true,
+      operation: 'exec',
+      program: '/opt/tool',
+      user: 'root',
+      words: { argv: 41, sha256: sha256(argv.join('\0')) },
+      cwd: { size: 3005, sha256: sha256(cwd) },
+      content,
+    })
   })
 })

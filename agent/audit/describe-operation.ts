@@ -1,8 +1,8 @@
-import { createHash } from 'node:crypto'
 import type { Command } from '../../protocol/messages/command.ts'
 import { Operation } from '../../protocol/messages/command.ts'
 import type { ExecOperation } from '../../protocol/messages/operations.ts'
 import { isInterpreter } from '../policy/interpreters.ts'
+import { cutText, digestOf } from './cut-text.ts'
 import { redactWords } from './redact-words.ts'
 
 /** How words of commands enter the log: redacted, or as one digest only. */
@@ -29,16 +29,16 @@ function describeFields(operation: Operation, shown: ShownArguments): Record<str
       return describeExec(operation, shown)
     case 'write': {
       const { path, placement, mode, owner, user } = operation
-      return { path: cut(path), placement, mode, owner, user }
+      return { path: cutText(path), placement, mode, owner, user }
     }
     case 'read': {
       const { path, offset, limitBytes, user } = operation
-      return { path: cut(path), offset, limitBytes, user }
+      return { path: cutText(path), offset, limitBytes, user }
     }
     case 'http': {
       // User, password and query of a URL may be secrets.
       const { origin, pathname } = new URL(operation.url)
-      return { method: operation.method, url: cut(`${origin}${pathname}`) }
+      return { method: operation.method, url: cutText(`${origin}${pathname}`) }
     }
     case 'stdin': {
       const { target, offset, bytes, end } = operation
@@ -58,11 +58,12 @@ function describeExec(
 ): Record<string, unknown> {
   const names = Object.keys(env)
   return {
-    ...(argv === undefined ? { interpreter: interpreter.map(cut) } : describeArgv(argv, shown)),
+    ...(argv === undefined ? describeInterpreter(interpreter) : describeArgv(argv, shown)),
     ...(script === undefined ? {} : { script: digestOf(script) }),
-    ...(names.length === 0 ? {} : { environment: names.slice(0, wordsLimit).map(cut) }),
+    ...(names.length === 0 ? {} : { environment: names.slice(0, wordsLimit).map(cutText) }),
+    ...(names.length > wordsLimit ? { variables: describeAll(names) } : {}),
     user,
-    cwd: cwd === undefined ? undefined : cut(cwd),
+    cwd: cwd === undefined ? undefined : cutText(cwd),
     ...(stdin === 'open' ? { stdin } : {}),
     ...(contentIs === undefined ? {} : { contentIs }),
     ...(pty ? { pty } : {}),
@@ -70,23 +71,25 @@ function describeExec(
 }
 
 const wordsLimit = 32
-const wordLimit = 200
 
 function describeArgv(argv: readonly string[], shown: ShownArguments): Record<string, unknown> {
   const [program = '', ...words] = argv
   const whole = { argv: argv.length, ...digestOf(argv.join('\0')) }
   const runsText = isInterpreter(program.slice(program.lastIndexOf('/') + 1))
   // What a shell is given is a script.
-  if (shown === 'digest' || runsText) return { program: cut(program), words: whole }
+  if (shown === 'digest' || runsText) return { program: cutText(program), words: whole }
   const first = redactWords(words.slice(0, wordsLimit))
-  return { program: cut(program), argv: [program, ...first].map(cut), words: whole }
+  return { program: cutText(program), argv: [program, ...first].map(cutText), words: whole }
 }
 
-function digestOf(text: string): { size: number; sha256: string } {
-  const sha256 = createHash('sha256').update(text).digest('hex')
-  return { size: Buffer.byteLength(text), sha256 }
+function describeInterpreter(interpreter: readonly string[]): Record<string, unknown> {
+  return {
+    interpreter: interpreter.slice(0, wordsLimit).map(cutText),
+    ...(interpreter.length > wordsLimit ? { interpreterWords: describeAll(interpreter) } : {}),
+  }
 }
 
-function cut(text: string): string {
-  return text.length <= wordLimit ? text : `${text.slice(0, wordLimit)}…`
+/** Names all of what is too much to show. */
+function describeAll(words: readonly string[]): Record<string, unknown> {
+  return { count: words.length, ...digestOf(words.join('\0')) }
 }
