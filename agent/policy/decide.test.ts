@@ -102,6 +102,22 @@ describe('a policy', () => {
     },
   )
 
+  test.for([
+    '/var/lib/cloud/instance/user-data.txt',
+    '/run/cloud-init/instance-data-sensitive.json',
+    '/run/cloud-init/combined-cloud-config.json',
+    '/root/.aws/credentials',
+    '/home/u/.netrc',
+    '/home/u/.pgpass',
+    '/etc/krb5.keytab',
+    '/etc/security/keytabs/nn.service.keytab',
+    '/etc/ssl/private/server.key',
+    '/etc/pki/tls/private/server.key',
+  ])('of the preset read-only keeps the secret %s', (path) => {
+    const secret = { allowed: false, rule: 'read-only/secrets' }
+    expect(decided({ preset: 'read-only' }, file('read', path))).toEqual(secret)
+  })
+
   test.for(['sahara', 'read-only', 'nothing'])(
     'with the preset %s never hands out the agent’s own files',
     (preset) => {

@@ -6,14 +6,27 @@ interface Preset {
   rules: readonly Rule[]
 }
 
-/** Secrets that many programs can read as root, and nobody who only looks needs. */
+/**
+ * Secrets that many programs can read as root, and nobody who only looks needs. The list helps and promises nothing: only who
+ * names the paths that may be read knows what may not.
+ */
 const secrets = [
   '/etc/shadow*',
   '/etc/gshadow*',
   '/etc/sudoers*',
   '/etc/ssh/ssh_host_*_key',
+  '/etc/ssl/private/**',
+  '/etc/pki/tls/private/**',
+  '/**/*.keytab',
   '/**/.ssh/**',
   '/**/.gnupg/**',
+  '/**/.aws/**',
+  '/**/.netrc',
+  '/**/.pgpass',
+  // User-data, with the secret by which the agent enrols.
+  '/var/lib/cloud/**',
+  '/run/cloud-init/*sensitive*',
+  '/run/cloud-init/combined-cloud-config.json',
   '/proc/kcore',
   '/proc/**/environ',
   '/proc/**/mem',
