@@ -112,6 +112,7 @@ function admit(
     case 'pin':
       return pin(context, verdict.instance.id, hello, signingKeyId)
     case 'create':
+      if (verdict.namesake) raiseNameTaken(context, hello, verdict.name, verdict.namesake)
       return pin(context, insertNew(context, cluster, verdict.name), hello, signingKeyId)
     case 'replace': {
       // A new id and a new queue: nothing that was meant for the old key can reach the new one.
@@ -232,6 +233,18 @@ function pin({ store, world }: Context, id: string, hello: Hello, signingKeyId: 
   const instance = readInstance(store, id)
   if (instance === undefined) throw new Error('an instance vanished inside one transaction')
   return { instance }
+}
+
+/** With the whole cluster's secret a name is whoever's comes first: that the right one came second is for a person to see. */
+function raiseNameTaken(
+  { store, world }: Context,
+  { instanceUuid }: Hello,
+  name: string,
+  namesake: Instance,
+): void {
+  const who = JSON.stringify(instanceUuid)
+  const message = `an instance with UUID ${who} wants this name as well, and is called "${name}"; see by their UUIDs which is which`
+  raiseAlert(store, namesake.id, { at: world.now(), code: 'name-taken', message })
 }
 
 function raiseRefusal(

@@ -110,6 +110,15 @@ describe("agents with the cluster's user-data", () => {
     expect(second.welcomed().instanceName).toBe('worker-22222222bbbb')
   })
 
+  test('raise an alert when two UUIDs want one name: who came first may be the wrong one', async () => {
+    await (await newAgent(undefined, '11111111-aaaa')).enrol({ hostName: 'worker' })
+    expect(await instance('worker')).toMatchObject({ alerts: [] })
+    await (await newAgent(undefined, '22222222-bbbb')).enrol({ hostName: 'worker' })
+    expect(await instance('worker')).toMatchObject({
+      alerts: [{ code: 'name-taken', message: expect.stringContaining('worker-22222222bbbb') }],
+    })
+  })
+
   test('are one instance, however they spell its UUID', async () => {
     const first = await newAgent(undefined, 'aaaaaaaa-bbbb')
     const second = await newAgent(undefined, 'AAAAAAAA-BBBB')

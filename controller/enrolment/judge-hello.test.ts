@@ -101,7 +101,7 @@ describe('a hello', () => {
       "with the cluster's secret, its name taken by another",
       aHello({ instanceName: 'w1', instanceUuid: 'ABCD-0123456789' }),
       known({ secret: secretOfAny, byName: (name) => (name === 'w1' ? enrolled : undefined) }),
-      { do: 'create', name: 'w1-abcd01234567' },
+      { do: 'create', name: 'w1-abcd01234567', namesake: enrolled },
     ],
     [
       'of a key that was forgotten, with user-data made since',

@@ -28,14 +28,14 @@ export interface Known {
  * - `answer`: its key is pinned already; it gets its credentials (again).
  * - `pin`: its key becomes the expected instance's.
  * - `replace`: an operator has allowed that its key takes the place of the pinned one.
- * - `create`: it becomes a new instance of this name.
+ * - `create`: it becomes a new instance of this name. `namesake` has the name that it wanted, and a person should know.
  * - `refuse`: `alertOn` is the instance of which a person should know it.
  */
 export type HelloVerdict =
   | { do: 'answer'; instance: Instance }
   | { do: 'pin'; instance: Instance }
   | { do: 'replace'; instance: Instance }
-  | { do: 'create'; name: string }
+  | { do: 'create'; name: string; namesake?: Instance }
   | { do: 'refuse'; code: RefusalCode; message: string; alertOn: Instance | undefined }
 
 type RefusalCode =
@@ -96,15 +96,22 @@ function judgeNamedInstance(name: string, known: Known): HelloVerdict {
 function judgeAnyInstance(hello: Hello, known: Known): HelloVerdict {
   if (known.byUuid) return judgeSecondKey(known.byUuid)
   const wanted = toName(hello.instanceName ?? hello.hostName ?? hello.instanceUuid)
-  if (known.byName(wanted) === undefined) return judgeNew(wanted, known)
+  const namesake = known.byName(wanted)
+  if (namesake === undefined) return judgeNew(wanted, known)
   // A name that is taken, or reserved by user-data of its own, goes to nobody else.
   const suffixed = withSuffix(wanted, hello.instanceUuid)
   const holder = known.byName(suffixed)
-  return holder === undefined ? judgeNew(suffixed, known) : judgeSecondKey(holder)
+  return holder === undefined ? judgeNew(suffixed, known, namesake) : judgeSecondKey(holder)
 }
 
-function judgeNew(name: string, { instanceCount, instanceLimit }: Known): HelloVerdict {
-  if (instanceCount < instanceLimit) return { do: 'create', name }
+function judgeNew(
+  name: string,
+  { instanceCount, instanceLimit }: Known,
+  namesake?: Instance,
+): HelloVerdict {
+  if (instanceCount < instanceLimit) {
+    return { do: 'create', name, ...(namesake === undefined ? {} : { namesake }) }
+  }
   return refuse('too-many-instances', 'the cluster has as many instances as it may', undefined)
 }
 
