@@ -40,6 +40,31 @@ describe('what the audit log says of a command', () => {
     expect(digests).not.toHaveProperty('argv')
   })
 
+  test('says of credentials where they lead and until when, and never a signature', () => {
+    const url = (expires: string) => ({
+      paths: [`/v2/queues/sa-c-${secret}/claims`],
+      methods: ['POST'],
+      project: 'p',
+      expires,
+      signature: 'f'.repeat(64),
+    })
+    const credentials = {
+      endpoint: `https://user:${secret}@zaqar.example:8888/x?key=${secret}`,
+      gateway: 'http://gateway.example:8889/',
+      claim: url('2030-01-03T00:00:00'),
+      acknowledge: url('2030-01-02T00:00:00'),
+      reply: url('2030-01-03T00:00:00'),
+      lobby: url('2030-01-03T00:00:00'),
+    }
+    const shown = describeOperation({ operation: { name: 'credentials', credentials } }, 'redacted')
+    expect(shown).toEqual({
+      operation: 'credentials',
+      endpoint: 'https://zaqar.example:8888',
+      gateway: 'http://gateway.example:8889',
+      expires: '2030-01-02T00:00:00Z',
+    })
+  })
+
   test('names what it cuts by size and digest, so that two long paths stay two', () => {
     const path = `/srv/${'x'.repeat(300)}`
     expect(describeOperation({ operation: { name: 'read', path } }, 'redacted')).toMatchObject({

@@ -1,5 +1,6 @@
 import type { Command } from '../../protocol/messages/command.ts'
 import { Operation } from '../../protocol/messages/command.ts'
+import type { Credentials } from '../../protocol/messages/credentials.ts'
 import type { ExecOperation } from '../../protocol/messages/operations.ts'
 import { isInterpreter } from '../policy/interpreters.ts'
 import { cutText, digestOf } from './cut-text.ts'
@@ -47,8 +48,20 @@ function describeFields(operation: Operation, shown: ShownArguments): Record<str
     case 'cancel':
       return { target: operation.target }
     case 'credentials':
+      return describeCredentials(operation.credentials)
     case 'ping':
       return {}
+  }
+}
+
+/** Where they lead, and until when all of them hold; signatures are secrets. */
+function describeCredentials(credentials: Credentials): Record<string, unknown> {
+  const { endpoint, gateway, claim, acknowledge, reply, lobby } = credentials
+  const [first] = [claim, acknowledge, reply, lobby].map(({ expires }) => expires).toSorted()
+  return {
+    endpoint: cutText(new URL(endpoint).origin),
+    ...(gateway === undefined ? {} : { gateway: cutText(new URL(gateway).origin) }),
+    expires: `${first}Z`,
   }
 }
 
