@@ -1,11 +1,12 @@
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { Sha256 } from '../../protocol/messages/wire-types.ts'
-import { type AuditHead, type AuditLine, parseLine } from '../audit/audit-line.ts'
+import { type AuditHead, parseLine } from '../audit/audit-line.ts'
 import { readAudit } from '../audit/read-audit.ts'
 import { type Verification, verifyAudit } from '../audit/verify-audit.ts'
 import { AuditBrokenError } from '../errors.ts'
 import { auditDirectory } from '../own-paths.ts'
 import { readAgentConfig } from '../read-config.ts'
+import { describeLine } from './describe-line.ts'
 
 interface AuditPlace {
   config?: string
@@ -72,20 +73,6 @@ async function show(
     if ((since && line.at < since) || (command !== undefined && line.command !== command)) continue
     process.stdout.write(json ? `${text}\n` : `${describeLine(line)}\n`)
   }
-}
-
-/** A line for people. JSON keeps control characters out of the terminal. */
-function describeLine({ seq, at, event, command, ...rest }: AuditLine): string {
-  const fields = Object.entries(rest)
-    .filter(([name, value]) => name !== 'previous' && value !== null)
-    .map(([name, value]) => `${name}=${JSON.stringify(value)}`)
-  return [
-    at.toISOString(),
-    String(seq).padStart(6),
-    event.padEnd(8),
-    command ?? '-',
-    ...fields,
-  ].join(' ')
 }
 
 async function verify(options: AuditPlace & { head?: AuditHead; json?: true }): Promise<void> {
