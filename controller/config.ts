@@ -158,6 +158,8 @@ const Limits = z.strictObject({
     .int()
     .min(1)
     .default(64 * 1024 ** 2),
+  /** The same in pieces: each may be as small as a byte. */
+  waitingOutputPieces: z.int().min(1).default(10_000),
   /** Alerts kept of those that an instance's agent reported; those that the controller raises have a bound of their own. */
   alertsPerInstance: z.int().min(1).default(100),
   /** POSTs to the queue service under way at once. */

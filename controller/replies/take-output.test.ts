@@ -16,7 +16,11 @@ let context: Context
 let newCommand: ContextWithInstance['newCommand']
 
 beforeAll(async () => {
-  opened = await openContextWithInstance({ outputBytesPerCommand: 1000, waitingOutputBytes: 500 })
+  opened = await openContextWithInstance({
+    outputBytesPerCommand: 1000,
+    waitingOutputBytes: 500,
+    waitingOutputPieces: 40,
+  })
   ;({ context, newCommand } = opened)
 })
 afterAll(async () => opened[Symbol.asyncDispose]())
@@ -147,5 +151,18 @@ describe('output', () => {
     await take(other, 1, 'stdout', Buffer.alloc(400))
     await take(other, 401, 'stdout', Buffer.alloc(101))
     expect(readCommand(context.store, other)).toMatchObject({ outputBytes: 0, waitingBytes: 400 })
+  })
+
+  test('behind a hole is bounded in pieces as well, and the counts go with it', async () => {
+    const id = await newCommand()
+    for (let offset = 1; offset <= 50; offset += 1)
+      await take(id, offset, 'stdout', Buffer.from('a'))
+    expect(readCommand(context.store, id)).toMatchObject({ waitingBytes: 40, waitingPieces: 40 })
+    await take(id, 0, 'stdout', Buffer.from('a'))
+    expect(readCommand(context.store, id)).toMatchObject({ outputBytes: 41, waitingPieces: 0 })
+    await take(id, 50, 'stdout', Buffer.from('a'))
+    await take(id, 50, 'stdout', Buffer.from('abc'))
+    await take(id, 50, 'stdout', Buffer.from('ab'))
+    expect(readCommand(context.store, id)).toMatchObject({ waitingBytes: 3, waitingPieces: 1 })
   })
 })

@@ -18,6 +18,8 @@ export function takeOutput(context: Context, command: StoredCommand, piece: Piec
     closeHole(context, command.seq, fresh.offset + fresh.bytes.length)
   } else if (command.waitingBytes + fresh.bytes.length > config.limits.waitingOutputBytes) {
     alertBound(context, command, 'waitingOutputBytes')
+  } else if (command.waitingPieces >= config.limits.waitingOutputPieces) {
+    alertBound(context, command, 'waitingOutputPieces')
   } else {
     keepWaiting(store, command.seq, fresh)
   }

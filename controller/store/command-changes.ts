@@ -126,7 +126,7 @@ export function settleOutput(
   { keepReplyKey = false }: { keepReplyKey?: boolean } = {},
 ): void {
   database.run(
-    `UPDATE commands SET output_settled = 1, output_complete = :complete, due_at = NULL, waiting_bytes = 0,
+    `UPDATE commands SET output_settled = 1, output_complete = :complete, due_at = NULL, waiting_bytes = 0, waiting_pieces = 0,
        sealed_reply_key = iif(:keepReplyKey, sealed_reply_key, NULL)
      WHERE id = :id`,
     { id, complete: complete ? 1 : 0, keepReplyKey: keepReplyKey ? 1 : 0 },

@@ -39,6 +39,7 @@ export interface StoredCommand {
   outputBytes: number
   /** Output that waits for a hole before it to be filled. */
   waitingBytes: number
+  waitingPieces: number
   /** All announced output is here, and its digests are right. */
   outputComplete: boolean
   /** No more output is waited for. */
@@ -76,6 +77,7 @@ const CommandRow = z
     content_taken: z.number(),
     output_bytes: z.number(),
     waiting_bytes: z.number(),
+    waiting_pieces: z.number(),
     output_complete: Flag,
     output_settled: Flag,
     output_removed: Flag,
@@ -107,6 +109,7 @@ const CommandRow = z
       contentTaken: row.content_taken,
       outputBytes: row.output_bytes,
       waitingBytes: row.waiting_bytes,
+      waitingPieces: row.waiting_pieces,
       outputComplete: row.output_complete,
       outputSettled: row.output_settled,
       outputRemoved: row.output_removed,
@@ -118,7 +121,7 @@ const selectCommand = `
   SELECT commands.seq, commands.id, commands.cluster_id, commands.instance_id,
     clusters.name AS cluster_name, instances.name AS instance_name, hidden, target_id, shown, state,
     may_have_left, commands.created_at, start_by, deadline, due_at, posted_at, accepted_at, ended_at,
-    cancel_requested, content_sha256, content_size, content_taken, output_bytes, waiting_bytes,
+    cancel_requested, content_sha256, content_size, content_taken, output_bytes, waiting_bytes, waiting_pieces,
     output_complete, output_settled, output_removed, result
   FROM commands JOIN clusters ON clusters.id = commands.cluster_id
     JOIN instances ON instances.id = commands.instance_id`

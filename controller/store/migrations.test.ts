@@ -17,6 +17,7 @@ test('a store with two spellings of one UUID leaves it to whoever enrolled first
         DROP INDEX instances_by_uuid;
         CREATE INDEX instances_by_uuid ON instances (cluster_id, instance_uuid) WHERE instance_uuid IS NOT NULL;
         ALTER TABLE alerts DROP COLUMN reported;
+        ALTER TABLE commands DROP COLUMN waiting_pieces;
         PRAGMA user_version = 3;
         INSERT INTO clusters (id, name, created_at, return_queue, lobby_queue) VALUES ('c', 'c', 0, 'r', 'l');
         INSERT INTO instances (id, cluster_id, name, created_at, command_queue, instance_uuid, enrolled_at, deleted_at)

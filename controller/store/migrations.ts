@@ -189,6 +189,12 @@ const migrations: readonly string[] = [
   -- Whether an instance's agent reported it, or the controller saw it itself; of older ones nobody knows, and they stay.
   ALTER TABLE alerts ADD COLUMN reported INTEGER NOT NULL DEFAULT 0;
   `,
+  `
+  -- How many pieces of a command's output wait behind a hole.
+  ALTER TABLE commands ADD COLUMN waiting_pieces INTEGER NOT NULL DEFAULT 0;
+  UPDATE commands SET waiting_pieces =
+    (SELECT count(*) FROM waiting_output WHERE command_seq = commands.seq) WHERE waiting_bytes > 0;
+  `,
 ]
 
 const Version = z.object({ user_version: z.int() })
