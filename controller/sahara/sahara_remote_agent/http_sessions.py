@@ -5,6 +5,7 @@ address may be a floating IP, which a guest cannot reach from inside, so the
 agent is told the instance's own address in its network.
 """
 
+import email.message
 import io
 import urllib.parse
 
@@ -116,9 +117,26 @@ def _to_urllib3(request, outcome):
                if name.lower() not in _HOP_BY_HOP]
     return urllib3.HTTPResponse(
         body=io.BytesIO(body), headers=headers,
+        original_response=_Original(headers),
         status=int(outcome.answer['status']),
         reason=outcome.answer.get('reason'), preload_content=False,
         request_method=request.method)
+
+
+class _Original:
+    """What ``requests`` takes cookies from: an answer as http.client has it,
+    read to its end."""
+
+    def __init__(self, headers):
+        self.msg = email.message.Message()
+        for name, value in headers:
+            self.msg.add_header(name, value)
+
+    def isclosed(self):
+        return True
+
+    def close(self):
+        pass
 
 
 def _whole_body(body):

@@ -320,6 +320,15 @@ class Http(WithController):
             'status': 201, 'headers': [['Content-Type', 'application/json'],
                                        ['Transfer-Encoding', 'chunked']]}}
 
+    def test_keeps_the_cookies_that_a_service_sets(self):
+        self.controller.behaviour = lambda *_: ({'content': b'{}'}, {
+            'answer': {'status': 200, 'headers': [['Set-Cookie', 'a=1'],
+                                                  ['set-cookie', 'b=2']]}})
+        answer = self.session.get('http://203.0.113.5:11000/')
+        self.assertEqual({'a': '1', 'b': '2'}, answer.cookies.get_dict())
+        self.assertEqual({'a': '1', 'b': '2'},
+                         self.session.cookies.get_dict())
+
     def test_goes_to_the_address_that_the_guest_knows(self):
         answer = self.session.post('http://203.0.113.5:11000/oozie?a=b',
                                    data='<x/>', headers={'X-A': 'b'})
