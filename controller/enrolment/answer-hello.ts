@@ -33,7 +33,7 @@ import type { RefusalBudget } from './refusal-budget.ts'
 const welcomeTtlSeconds = 600
 
 /** What is remembered of hellos, so that answers are no weapon. */
-export interface HelloMemory {
+interface HelloMemory {
   answered: AnsweredHellos
   refusals: RefusalBudget
 }
