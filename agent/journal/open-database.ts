@@ -41,7 +41,6 @@ function tryToOpen(path: string): DatabaseSync {
  * @see https://www.sqlite.org/fileformat2.html section 1.3: the page size is at byte 16, the number of pages at byte 28
  */
 function checkSize(path: string): void {
-  const sizeOf = (file: string) => statSync(file, { throwIfNoEntry: false })?.size ?? 0
   const size = sizeOf(path)
   if (size === 0 || sizeOf(`${path}-wal`) > 0) return
   const header = Buffer.alloc(headerBytes)
@@ -113,4 +112,8 @@ function explainFailure(error: unknown, path: string): unknown {
 /** @see https://www.sqlite.org/rescode.html SQLITE_BUSY (5) and its extended codes */
 function isBusy(error: Error): boolean {
   return 'errcode' in error && typeof error.errcode === 'number' && (error.errcode & 0xff) === 5
+}
+
+function sizeOf(file: string): number {
+  return statSync(file, { throwIfNoEntry: false })?.size ?? 0
 }

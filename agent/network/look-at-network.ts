@@ -15,12 +15,10 @@ export function lookAtNetwork(): string {
 
 /** Interface and gateway of each default route. @see proc_pid_net(5) */
 function readDefaultRoutes(): string[] {
-  const fields = (path: string) =>
-    readText(path)
-      .split('\n')
-      .map((line) => line.trim().split(/\s+/))
-  const overIpv4 = fields('/proc/net/route').filter(([, destination]) => destination === '00000000')
-  const overIpv6 = fields('/proc/net/ipv6_route').filter(
+  const overIpv4 = readFields('/proc/net/route').filter(
+    ([, destination]) => destination === '00000000',
+  )
+  const overIpv6 = readFields('/proc/net/ipv6_route').filter(
     ([destination, bits, , , , , , , , device]) =>
       destination === '0'.repeat(32) && bits === '00' && device !== 'lo',
   )
@@ -36,4 +34,11 @@ function readText(path: string): string {
   } catch {
     return ''
   }
+}
+
+/** A table of the kernel's: lines of words. */
+function readFields(path: string): string[][] {
+  return readText(path)
+    .split('\n')
+    .map((line) => line.trim().split(/\s+/))
 }

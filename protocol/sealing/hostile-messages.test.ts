@@ -52,13 +52,17 @@ const decoders: Decoder[] = [
   {
     name: 'a command',
     payload: () => ({
-      ...{ v: 1, id, cluster: id, instance: id, issuedAt: noon, startBy: noon, deadline: noon },
-      ...{
-        timeoutSeconds: 60,
-        replyKey: key,
-        lane: 'a',
-        content: { size: 1, sha256: 'a'.repeat(64) },
-      },
+      v: 1,
+      id,
+      cluster: id,
+      instance: id,
+      issuedAt: noon,
+      startBy: noon,
+      deadline: noon,
+      timeoutSeconds: 60,
+      replyKey: key,
+      lane: 'a',
+      content: { size: 1, sha256: 'a'.repeat(64) },
       operation: { name: 'exec', argv: ['true'], env: { A: 'b' } },
     }),
     seal: letter('sahara-command'),
@@ -68,13 +72,22 @@ const decoders: Decoder[] = [
     name: 'a welcome',
     payload: () => {
       const url = {
-        ...{ project: 'p', paths: ['/v2/queues/q/claims'], methods: ['POST'] },
-        ...{ expires: '2027-11-23T12:00:00', signature: 'a'.repeat(64) },
+        project: 'p',
+        paths: ['/v2/queues/q/claims'],
+        methods: ['POST'],
+        expires: '2027-11-23T12:00:00',
+        signature: 'a'.repeat(64),
       }
       const credentials = { endpoint: 'https://q.example', claim: url, acknowledge: url }
       return {
-        ...{ verdict: 'welcome', v: 1, cluster: id, nonce, instance: id, instanceName: 'w' },
-        ...{ reportKey: key, credentials: { ...credentials, reply: url, lobby: url } },
+        verdict: 'welcome',
+        v: 1,
+        cluster: id,
+        nonce,
+        instance: id,
+        instanceName: 'w',
+        reportKey: key,
+        credentials: { ...credentials, reply: url, lobby: url },
       }
     },
     seal: letter('sahara-welcome'),
@@ -83,9 +96,16 @@ const decoders: Decoder[] = [
   {
     name: 'a hello',
     payload: () => ({
-      ...{ v: 1, cluster: id, purpose: 'enrol', nonce, enrolmentSecret: key, instanceUuid: 'u' },
-      ...{ sealingKey: reader.announced, signingKey: signer.announced },
-      ...{ sentAt: noon, agentVersion: '1' },
+      v: 1,
+      cluster: id,
+      purpose: 'enrol',
+      nonce,
+      enrolmentSecret: key,
+      instanceUuid: 'u',
+      sealingKey: reader.announced,
+      signingKey: signer.announced,
+      sentAt: noon,
+      agentVersion: '1',
     }),
     seal: letter('sahara-hello'),
     open: async (body) => openHello(readEnvelope(body), reader.open),
@@ -93,7 +113,10 @@ const decoders: Decoder[] = [
   {
     name: 'a result',
     payload: () => ({
-      ...{ state: 'failed', exitCode: 3, endedAt: noon, outputBytes: 3 },
+      state: 'failed',
+      exitCode: 3,
+      endedAt: noon,
+      outputBytes: 3,
       reason: { code: 'c', message: 'm' },
       streams: { stdout: { size: 3, sha256: 'a'.repeat(64) } },
       survivors: [{ pid: 1, program: 'p' }],
@@ -110,8 +133,15 @@ const decoders: Decoder[] = [
   {
     name: 'a heartbeat',
     payload: () => ({
-      ...{ kind: 'heartbeat', sequence: 1, at: noon, agentVersion: '1', bootId: 'b' },
-      ...{ uptimeSeconds: 1, running: [id], owed: 0, clockOffsetMs: 0 },
+      kind: 'heartbeat',
+      sequence: 1,
+      at: noon,
+      agentVersion: '1',
+      bootId: 'b',
+      uptimeSeconds: 1,
+      running: [id],
+      owed: 0,
+      clockOffsetMs: 0,
     }),
     seal: bulk('sahara-report'),
     open: async (body) => openReport(readEnvelope(body), sharedKey),
