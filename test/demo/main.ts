@@ -90,8 +90,9 @@ class StoppedByPersonError extends Error {}
 
 const directory = await mkdtemp(join(tmpdir(), 'sahara-agent-demo-'))
 const stopped = new Promise<never>((_, reject) => {
+  // Not once: a second signal (npm passes on what the terminal has sent already) must not cut the cleaning up short.
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.once(signal, () => reject(new StoppedByPersonError(signal)))
+    process.on(signal, () => reject(new StoppedByPersonError(signal)))
   }
 })
 stopped.catch(() => {})
