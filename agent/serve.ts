@@ -1,6 +1,6 @@
+import { abortable } from '../protocol/abortable.ts'
 import { importKey } from '../protocol/sealing/keys.ts'
 import type { World } from '../protocol/world.ts'
-import { abortable } from './abortable.ts'
 import { agentVersion } from './agent-version.ts'
 import type { AuditTrail } from './audit/audit-trail.ts'
 import type { Background } from './background.ts'

@@ -1,7 +1,7 @@
+import { abortable } from '../../protocol/abortable.ts'
 import type { Command } from '../../protocol/messages/command.ts'
 import type { StdinOperation } from '../../protocol/messages/operations.ts'
 import type { Reason, Result } from '../../protocol/messages/replies.ts'
-import { abortable } from '../abortable.ts'
 import type { ServerClock } from '../clock/server-clock.ts'
 import type { CredentialsKeeper } from '../enrol/credentials-keeper.ts'
 import type { Facts } from '../facts.ts'

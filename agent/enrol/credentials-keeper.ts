@@ -1,6 +1,6 @@
+import { abortable } from '../../protocol/abortable.ts'
 import type { Credentials } from '../../protocol/messages/credentials.ts'
 import { signedUrlExpiry } from '../../protocol/signed-url/signed-url.ts'
-import { abortable } from '../abortable.ts'
 import { type EnrolParts, enrol, storeEnrolment } from './enrol.ts'
 import type { Enrolment } from './enrolment.ts'
 

@@ -1,5 +1,5 @@
+import { abortable } from '../../protocol/abortable.ts'
 import type { ClaimFound } from '../../protocol/zaqar/claims.ts'
-import { abortable } from '../abortable.ts'
 import type { PollOptions } from '../config.ts'
 import { describeError } from '../log.ts'
 import { type PersistParts, persist } from '../persist.ts'

@@ -1,6 +1,6 @@
+import { abortable } from '../../protocol/abortable.ts'
 import type { Command } from '../../protocol/messages/command.ts'
 import type { Reason } from '../../protocol/messages/replies.ts'
-import { abortable } from '../abortable.ts'
 import { AuditUnavailableError, JournalWriteError } from '../errors.ts'
 import { type ContentReceiver, prepareContent } from '../intake/content-receiver.ts'
 import { expired } from '../intake/judge-command.ts'

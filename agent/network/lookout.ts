@@ -1,5 +1,5 @@
+import { abortable } from '../../protocol/abortable.ts'
 import type { World } from '../../protocol/world.ts'
-import { abortable } from '../abortable.ts'
 import { lookAtNetwork } from './look-at-network.ts'
 
 /** Who waits for a better time asks it; whoever has got through tells it. */

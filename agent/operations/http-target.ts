@@ -1,7 +1,7 @@
 import { lookup } from 'node:dns/promises'
 import { isIP } from 'node:net'
 import { networkInterfaces } from 'node:os'
-import { abortable } from '../abortable.ts'
+import { abortable } from '../../protocol/abortable.ts'
 import { OperationFailure, OperationRefusal } from './operation-failure.ts'
 import { type AddressVerdict, judgeAddress } from './own-address.ts'
 

@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import { abortable } from '../../protocol/abortable.ts'
 import type { Envelope } from '../../protocol/sealing/envelope.ts'
 import { defaultPostLimitBytes, type NewMessage } from '../../protocol/zaqar/split-into-posts.ts'
-import { abortable } from '../abortable.ts'
 import { type PersistParts, persist } from '../persist.ts'
 import type { QueueAccess } from '../queue-access.ts'
 

@@ -1,5 +1,5 @@
+import { abortable } from '../../protocol/abortable.ts'
 import { chunkLimitBytes } from '../../protocol/messages/operations.ts'
-import { abortable } from '../abortable.ts'
 import type { RunningCommand } from '../operations/operation.ts'
 import { type Gathered, gatherOutput } from './gather-output.ts'
 
