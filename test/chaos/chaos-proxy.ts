@@ -1,14 +1,13 @@
 import { once } from 'node:events'
 import {
   Agent,
-  createServer,
   type IncomingHttpHeaders,
   type IncomingMessage,
   request,
   type ServerResponse,
 } from 'node:http'
-import type { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { serveProxy } from '../system/serve-proxy.ts'
 import { corruptSeal } from './corrupt-seal.ts'
 import type { NetworkFaultKind, PlannedFault } from './fault.ts'
 
@@ -61,7 +60,6 @@ const keptPosts = 200
 export async function startChaosProxy(upstream: string): Promise<ChaosProxy> {
   const armed: Armed[] = []
   const posts: Passed[] = []
-  const sockets = new Set<Socket>()
   const upstreamAgent = new Agent({ keepAlive: true })
   const closing = new AbortController()
   let metCount = 0
@@ -161,29 +159,16 @@ export async function startChaosProxy(upstream: string): Promise<ChaosProxy> {
     }
   }
 
-  const server = createServer((incoming, outgoing) => {
-    pass(incoming, outgoing).catch(() => incoming.socket.destroy())
-  })
-  server.keepAliveTimeout = 60_000
-  server.on('connection', (socket) => {
-    sockets.add(socket)
-    socket.on('close', () => sockets.delete(socket))
-  })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  if (address === null || typeof address === 'string') throw new Error('no port')
+  const server = await serveProxy(pass)
   return {
-    url: `http://127.0.0.1:${address.port}`,
+    url: server.url,
     arm: (fault) => void armed.push({ fault, left: fault.times }),
     waiting: () => armed.length,
     met: () => metCount,
     [Symbol.asyncDispose]: async () => {
       closing.abort()
-      for (const socket of sockets) socket.destroy()
       upstreamAgent.destroy()
-      server.close()
-      await once(server, 'close')
+      await server[Symbol.asyncDispose]()
     },
   }
 }

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
-import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http'
-import type { Socket } from 'node:net'
+import { type IncomingMessage, request, type ServerResponse } from 'node:http'
+import { serveProxy } from './serve-proxy.ts'
 
 /** A request on its way to the queue service, as a test may look at it. */
 export interface Passing {
@@ -41,7 +41,6 @@ export interface GateProxy {
 export async function startGateProxy(upstream: string): Promise<GateProxy> {
   let gate: Gate = {}
   const passed: Passing[] = []
-  const sockets = new Set<Socket>()
 
   const pass = async (incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> => {
     const chunks: Buffer[] = []
@@ -91,28 +90,15 @@ export async function startGateProxy(upstream: string): Promise<GateProxy> {
     outgoing.end(answerBody)
   }
 
-  const server = createServer((incoming, outgoing) => {
-    pass(incoming, outgoing).catch(() => incoming.socket.destroy())
-  })
-  server.keepAliveTimeout = 60_000
-  server.on('connection', (socket) => {
-    sockets.add(socket)
-    socket.on('close', () => sockets.delete(socket))
-  })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  if (address === null || typeof address === 'string') throw new Error('no port')
+  const server = await serveProxy(pass)
   return {
-    url: `http://127.0.0.1:${address.port}`,
+    url: server.url,
     setGate: (next) => {
       gate = next
     },
     passed,
     [Symbol.asyncDispose]: async () => {
-      for (const socket of sockets) socket.destroy()
-      server.close()
-      await once(server, 'close')
+      await server[Symbol.asyncDispose]()
     },
   }
 }
