@@ -92,7 +92,8 @@ async function serveInstance(line: Line, instanceId: string): Promise<void> {
     const round = takeRound(line, instanceId, limit)
     if (round === undefined) return
     try {
-      await line.slots.use(async () => await postCommands(context, round, signal))
+      const { clusterId } = round.instance
+      await line.slots.use(clusterId, async () => await postCommands(context, round, signal))
       for (const command of round.commands) line.senders.send(command)
       release(line, round)
       failures = 0

@@ -12,6 +12,8 @@ import type { Slots } from './slots.ts'
 
 /** Content on its way to the agent, beyond what it has said to have, in bytes; bounds what lies on the queue. */
 const windowBytes = 8 * 1024 * 1024
+/** Chunks of one content that are posted at once. */
+const chunksAtOnce = 8
 
 /** Sends the contents of commands that were posted, many at once. */
 export interface ContentSenders extends AsyncDisposable {
@@ -50,7 +52,11 @@ interface Sending {
   signal: AbortSignal
 }
 
-/** Sends one content from where the agent has it, a window ahead of its `progress`, until it is whole or the command ends. */
+/**
+ * Sends one content from where the agent has it, a window ahead of its `progress`, until it is whole or the command ends.
+ * Several chunks travel at once: the agent puts them where they belong in whatever order they come, and takes many with
+ * one claim and one flush, where one by one each would wait for both ends' disks.
+ */
 async function sendContent(sending: Sending, commandId: string): Promise<void> {
   const { context, signal } = sending
   using progress = context.wakeups.subscribe(commandKey(commandId))
@@ -59,16 +65,20 @@ async function sendContent(sending: Sending, commandId: string): Promise<void> {
   for (;;) {
     const command = await untilWindowOpens(context, progress, { commandId, sent, signal })
     if (command === undefined) return
-    try {
-      sent += await sending.slots.use(async () => await postChunk(sending, command, sent))
+    const posted = await postChunks(sending, command, sent)
+    signal.throwIfAborted()
+    sent = posted.until
+    if (posted.error === undefined) {
       failures = 0
-    } catch (error) {
-      signal.throwIfAborted()
-      failures += 1
-      const delayMs = backoffDelayMs(failures, context.world.random, { baseMs: 100, capMs: 15_000 })
-      context.log.warn({ err: error, command: commandId, delayMs }, 'a chunk could not be posted')
-      await context.world.sleep(delayMs, signal)
+      continue
     }
+    failures += 1
+    const delayMs = backoffDelayMs(failures, context.world.random, { baseMs: 100, capMs: 15_000 })
+    context.log.warn(
+      { err: posted.error, command: commandId, delayMs },
+      'a chunk could not be posted',
+    )
+    await context.world.sleep(delayMs, signal)
   }
 }
 
@@ -86,6 +96,33 @@ async function untilWindowOpens(
     if (sent - command.contentTaken < windowBytes) return command
     await progress.next(signal)
   }
+}
+
+/** @returns up to where everything went out, and why not further. */
+async function postChunks(
+  sending: Sending,
+  command: StoredCommand,
+  from: number,
+): Promise<{ until: number; error?: unknown }> {
+  const room = Math.min(command.contentSize, command.contentTaken + windowBytes) - from
+  const count = Math.min(chunksAtOnce, Math.ceil(room / chunkLimitBytes))
+  const offsets = Array.from({ length: count }, (_, index) => from + index * chunkLimitBytes)
+  const outcomes = await Promise.allSettled(
+    offsets.map(
+      async (offset) =>
+        await sending.slots.use(
+          command.clusterId,
+          async () => await postChunk(sending, command, offset),
+        ),
+    ),
+  )
+  let until = from
+  for (const outcome of outcomes) {
+    // What went out behind a gap goes again: the agent knows what it has.
+    if (outcome.status === 'rejected') return { until, error: outcome.reason }
+    until += outcome.value
+  }
+  return { until }
 }
 
 /** @returns how many bytes went out. */

@@ -47,7 +47,7 @@ export function openReception(
     receive: (cluster, hello, done) => {
       if (underWay.size >= waitingLimit) return
       const answering = slots
-        .use(async () => await answer(cluster, hello, done))
+        .use(cluster.id, async () => await answer(cluster, hello, done))
         .finally(() => underWay.delete(answering))
       underWay.add(answering)
     },

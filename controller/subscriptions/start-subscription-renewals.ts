@@ -21,7 +21,7 @@ export async function startSubscriptionRenewals(context: Context): Promise<Alarm
     const due = listSubscriptionsDue(store, world.now())
     await Promise.all(
       due.map(async (one) => {
-        await slots.use(async () => await keepSubscription(context, one, signal))
+        await slots.use(one.instanceId, async () => await keepSubscription(context, one, signal))
       }),
     )
   }
