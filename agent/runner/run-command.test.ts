@@ -1,6 +1,8 @@
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { realWorld } from '../../protocol/real-world.ts'
+import { type ControlGroup, findControlGroupHome, makeControlGroup } from './control-group.ts'
 import { createRunnerBench, kill, type RunnerBench } from './fixtures/runner-bench.ts'
 import { createOutputView } from './output-view.ts'
 import { createPipePool } from './pipe-pool.ts'
@@ -38,14 +40,51 @@ describe('where no cgroup may be made, a command', () => {
   })
 })
 
-async function run(script: string, timeoutMs: number) {
+const home = findControlGroupHome()
+const probe = makeControlGroup(home, `probe-${process.pid}`)
+probe?.remove()
+
+describe.runIf(probe)('where a cgroup may be made, a command', () => {
+  test('is ended with those who wiped their environment, and with those who are just being started', async () => {
+    const restart = "(setsid env -i sh -c 'while :; do sleep 0.01 & done' &)"
+    const { result, group } = await run(`${restart}; sleep 303`, 400, home)
+    expect(result).toMatchObject({ state: 'timed-out', survivors: [] })
+    expect(existsSync(group)).toBe(false)
+  })
+
+  test('has its use of the processor told', async () => {
+    const { result } = await run(':', 60_000, home)
+    expect(result).toMatchObject({ state: 'succeeded', resources: {} })
+    expect(result.resources?.userCpuMs).toBeGreaterThanOrEqual(0)
+  })
+
+  test('leaves a background process in it, which is named', async () => {
+    const { result, pids, group } = await run(
+      'setsid sleep 300 > /dev/null 2>&1 & echo $!',
+      60_000,
+      home,
+    )
+    expect(result.survivors.map(({ pid }) => pid)).toEqual(pids)
+    expect(existsSync(group)).toBe(true)
+    const left = leftGroups.splice(0)
+    for (const each of left) each.kill()
+    for (const pid of pids) kill(pid)
+    await vi.waitUntil(() => left.every((each) => each.remove()), { timeout: 10_000 })
+  })
+})
+
+const leftGroups: ControlGroup[] = []
+const leaveGroup = (group: ControlGroup) => leftGroups.push(group)
+
+async function run(script: string, timeoutMs: number, groupHome?: string) {
   const spec = bench.aSpec(script, { timeoutMs, graceMs: 100 })
   const pipes = await createPipePool(join(bench.state, 'pipes'))
   const view = createOutputView(spec.directory)
-  const parts = { world: realWorld(), pipes, groupHome: undefined, leaveGroup: () => {} }
+  const parts = { world: realWorld(), pipes, groupHome, leaveGroup }
   const result = await runCommand(spec, parts, view.grow).ended
   view.end(result)
   const chunks = await Array.fromAsync(view.output(0, new AbortController().signal))
   const text = Buffer.concat(chunks.map((chunk) => chunk.bytes)).toString()
-  return { result, pids: text.match(/\d+/g)?.map(Number) ?? [] }
+  const group = join(groupHome ?? '', `sahara-command-${spec.id}`)
+  return { result, group, pids: text.match(/\d+/g)?.map(Number) ?? [] }
 }
