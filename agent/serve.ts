@@ -10,6 +10,7 @@ import { keepCredentials } from './enrol/credentials-keeper.ts'
 import type { Introduction } from './enrol/introduce.ts'
 import { gatherFacts } from './facts.ts'
 import { type ClaimLoopParts, claimLoop } from './intake/claim-loop.ts'
+import { createUnjournaledRefusals } from './intake/unjournaled-refusals.ts'
 import { forgetOldIds } from './journal/forget-old-ids.ts'
 import type { Journal } from './journal/journal.ts'
 import type { Desk } from './lanes/held-command.ts'
@@ -137,20 +138,22 @@ function claimLoopParts(
     Pick<ClaimLoopParts, 'keys' | 'queue' | 'keeper' | 'lookout'> & { reporter: Reporter },
 ): ClaimLoopParts {
   const { keeper, queue, closing } = carryOutParts
+  const acknowledge = async (ids: readonly string[]) => {
+    const attempt = async () => queue.acknowledge(ids, closing)
+    await persist('acknowledge messages', attempt, carryOutParts, closing)
+  }
+  const onCarriedOut = background.add
   return {
     ...carryOutParts,
     enrolment: keeper.enrolment,
     limits: config.limits,
     poll: config.poll,
-    acknowledge: async (ids) => {
-      const attempt = async () => queue.acknowledge(ids, closing)
-      await persist('acknowledge messages', attempt, carryOutParts, closing)
-    },
+    acknowledge,
     progress: (command, bytes) => replyTo(command, carryOutParts, closing).progress(bytes),
-    onCarriedOut: background.add,
+    onCarriedOut,
     onDropped: board.noteDrop,
     onPolled: board.notePoll,
-    refusedUnjournaled: new Map(),
+    refusals: createUnjournaledRefusals({ ...carryOutParts, acknowledge, onCarriedOut }),
   }
 }
 

@@ -35,7 +35,7 @@ export async function claimLoop(parts: ClaimLoopParts, stop: AbortSignal): Promi
     : { pace: firstPace, delayMs: 0 }
   if (delayMs > 0) await world.sleep(delayMs, stop)
   while (!stop.aborted) {
-    if (journal.owedCount() >= limits.owedCommands) {
+    if (journal.owedCount() + parts.refusals.unansweredCount() >= limits.owedCommands) {
       // The bound of the journal: what is owed must leave first.
       await world.sleep(fullPauseMs, stop)
       continue

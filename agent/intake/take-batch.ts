@@ -9,11 +9,11 @@ import type { NewEntry } from '../journal/journal.ts'
 import { auditUnavailable, noSpace } from '../lanes/begin-in-time.ts'
 import { carryOut } from '../lanes/carry-out.ts'
 import { type CarryOutParts, endNow, isControl, type Task } from '../lanes/task.ts'
-import { replyTo } from '../reply/command-replies.ts'
 import type { Reporter } from '../report/reporter.ts'
 import { judgeCommand, type Verdict } from './judge-command.ts'
 import { type Opened, openMessage } from './open-message.ts'
 import { storeInputs } from './store-inputs.ts'
+import type { UnjournaledRefusals } from './unjournaled-refusals.ts'
 
 /** What taking messages in needs. */
 export interface TakeParts extends CarryOutParts {
@@ -29,11 +29,7 @@ export interface TakeParts extends CarryOutParts {
   acknowledge: (messageIds: readonly string[]) => Promise<void>
   /** Counts what was dropped, for `status`. */
   onDropped: (reason: string) => void
-  /**
-   * Commands that were refused and that the journal could not take: a message that is delivered again, when there is room,
-   * must not run what was refused. `answered`: the return queue has the refusal.
-   */
-  refusedUnjournaled: Map<string, 'owed' | 'answered'>
+  refusals: UnjournaledRefusals
 }
 
 type OpenedCommand = Extract<Opened, { kind: 'command' }>
@@ -100,9 +96,9 @@ async function askPolicy(judged: readonly Judged[], { policy }: TakeParts): Prom
 
 /** Tells the audit log of commands before anything is done about them; what cannot be told is not done. */
 function tellReceived(judged: readonly Judged[], parts: TakeParts): Judged[] {
-  const { audit, keys, reporter, refusedUnjournaled } = parts
+  const { audit, keys, reporter, refusals } = parts
   return judged.map((one) => {
-    if (one.verdict.kind === 'drop' || refusedUnjournaled.has(one.command.id)) return one
+    if (one.verdict.kind === 'drop' || refusals.has(one.command.id)) return one
     try {
       audit.received(one.command, keys.cluster.id)
       return one
@@ -121,11 +117,9 @@ async function takeCommands(judged: readonly Judged[], parts: TakeParts): Promis
     if (verdict.kind === 'drop') drop(verdict.reason, `command ${command.id}`, parts)
   }
   const wanted = judged.filter(({ verdict }) => verdict.kind !== 'drop')
-  const refused = wanted.filter(
-    ({ command }) => parts.refusedUnjournaled.get(command.id) === 'answered',
-  )
+  const refused = wanted.filter(({ command }) => parts.refusals.has(command.id))
   const acknowledged = [...dropped, ...refused].map(({ messageId }) => messageId)
-  const fresh = wanted.filter(({ command }) => !parts.refusedUnjournaled.has(command.id))
+  const fresh = wanted.filter(({ command }) => !parts.refusals.has(command.id))
   if (fresh.length === 0) return acknowledged
   const admitted = await admitByRoom(fresh, parts)
   const tasks = admitted.map((one) => toTask(one, parts))
@@ -134,7 +128,8 @@ async function takeCommands(judged: readonly Judged[], parts: TakeParts): Promis
   } catch (error) {
     for (const { task } of tasks) task.place.leave()
     if (!(error instanceof JournalWriteError)) throw error
-    refuseUnjournaled(fresh, error.message, parts)
+    parts.reporter.alert('no-space', `new commands are refused: ${error.message}`)
+    parts.refusals.refuse(fresh, error.message)
     return acknowledged
   }
   for (const { task } of tasks) {
@@ -169,48 +164,29 @@ function toTask(
  * journal takes the refusal into, so that even a crash does not make us run what was refused.
  */
 async function admitByRoom(fresh: readonly Judged[], parts: TakeParts): Promise<readonly Judged[]> {
-  if (await hasRoom(fresh, parts)) return fresh
-  const why = 'there is less free space than the reserve'
-  parts.reporter.alert('no-space', `new commands are refused: ${why}`)
+  let roomBytes = await findRoom(parts)
+  const why = 'there is less free space than the reserve and the content that is to come'
   const verdict = { kind: 'answer', state: 'refused', reason: noSpace(why) } as const
-  return fresh.map((one) => (one.verdict.kind === 'run' ? { ...one, verdict } : one))
+  const admitted = fresh.map((one) => {
+    const sizeBytes = one.command.content?.size ?? 0
+    if (one.verdict.kind !== 'run') return one
+    if (sizeBytes > roomBytes) return { ...one, verdict }
+    roomBytes -= sizeBytes
+    return one
+  })
+  const isRefused = admitted.some((one) => one.verdict === verdict)
+  if (isRefused) parts.reporter.alert('no-space', `commands are refused: ${why}`)
+  return admitted
 }
 
-async function hasRoom(
-  fresh: readonly Judged[],
-  { commandsDirectory, limits, log }: TakeParts,
-): Promise<boolean> {
+/** Bytes that are free beyond the reserve; below zero where there is less than that. */
+async function findRoom({ commandsDirectory, limits, log }: TakeParts): Promise<number> {
   try {
     const { bavail, bsize } = await statfs(commandsDirectory)
-    const wantedBytes = fresh.reduce((sum, { command }) => sum + (command.content?.size ?? 0), 0)
-    return bavail * bsize >= limits.reserveBytes + wantedBytes
+    return bavail * bsize - limits.reserveBytes
   } catch (error) {
     log.warn({ error: String(error) }, 'free space cannot be told')
-    return true
-  }
-}
-
-/** So many refused commands are remembered; the oldest go first, which the queue has long deleted. */
-const rememberedRefusals = 10_000
-
-/** Answers without a journal: nothing has been written, so nothing is acknowledged until the return queue has the answer. */
-function refuseUnjournaled(fresh: readonly Judged[], why: string, parts: TakeParts): void {
-  const { audit, clock, closing, refusedUnjournaled, reporter } = parts
-  reporter.alert('no-space', `new commands are refused: ${why}`)
-  for (const { command, messageId } of fresh) {
-    refusedUnjournaled.set(command.id, 'owed')
-    const result = endNow({ state: 'refused', reason: noSpace(why) }, clock)
-    audit.ended(command, result)
-    const answer = async () => {
-      await replyTo(command, parts, closing).sendResult(result)
-      refusedUnjournaled.set(command.id, 'answered')
-      await parts.acknowledge([messageId])
-    }
-    parts.onCarriedOut(answer().catch(() => undefined))
-  }
-  for (const id of refusedUnjournaled.keys()) {
-    if (refusedUnjournaled.size <= rememberedRefusals) break
-    refusedUnjournaled.delete(id)
+    return Number.POSITIVE_INFINITY
   }
 }
 

@@ -27,6 +27,13 @@ export interface NewEntry {
   entersAs: { state: 'taken' } | { state: 'begun' } | { state: 'ended'; result: Result }
 }
 
+/** A command that was refused without having entered the journal. */
+export interface RefusedCommand {
+  id: string
+  messageId: string
+  deadline: Date
+}
+
 /** A command whose result the return queue has not got yet, as the journal remembers it after a restart. */
 export interface OwedCommand {
   command: Command
@@ -43,9 +50,12 @@ export interface OwedCommand {
 export interface Journal extends AsyncDisposable {
   /** @throws {JournalWriteError} none of them was taken; as all writes. */
   take: (entries: readonly NewEntry[]) => Promise<void>
+  /** Makes sure that they are never taken: they are remembered as if they were `sent`. Nothing is owed for them. */
+  rememberRefused: (refused: readonly RefusedCommand[]) => Promise<void>
   markBegun: (id: string) => Promise<void>
   noteContent: (id: string, content: ByteRanges) => Promise<void>
   markEnded: (id: string, result: Result) => Promise<void>
+  /** Safe to call twice. */
   markSent: (id: string) => Promise<void>
   /** Goes to disk with the next write, or every few megabytes: should it be lost, output is only sent twice. */
   noteOutputSent: (id: string, offset: number) => void
@@ -124,13 +134,22 @@ export function openJournal(
       })
       owedCount += entries.length
     },
+    rememberRefused: async (refused) =>
+      write(() => {
+        for (const { id, messageId, deadline } of refused) {
+          sql.rememberRefused.run(id, deadline.getTime(), messageId)
+        }
+      }),
     markBegun: async (id) => write(() => sql.markBegun.run(bootId, id)),
     noteContent: async (id, content) =>
       write(() => sql.noteContent.run(JSON.stringify(content), id)),
     markEnded: async (id, result) => write(() => sql.markEnded.run(writeResult(result), id)),
     markSent: async (id) => {
-      await write(() => sql.markSent.run(id))
-      owedCount -= 1
+      let changed = 0
+      await write(() => {
+        changed = Number(sql.markSent.run(id).changes)
+      })
+      owedCount -= changed
     },
     noteOutputSent: (id, offset) => {
       unnotedBytes += offset - (sentOffsets.get(id) ?? offset)
@@ -190,13 +209,16 @@ function prepareStatements(database: DatabaseSync) {
     take: database.prepare(
       'INSERT INTO commands (id, state, deadline, message, boot, command, result) VALUES (?, ?, ?, ?, ?, ?, ?)',
     ),
+    rememberRefused: database.prepare(
+      "INSERT INTO commands (id, state, deadline, message) VALUES (?, 'sent', ?, ?) ON CONFLICT DO NOTHING",
+    ),
     markBegun: database.prepare("UPDATE commands SET state = 'begun', boot = ? WHERE id = ?"),
     noteContent: database.prepare('UPDATE commands SET content = ? WHERE id = ?'),
     markEnded: database.prepare(
       "UPDATE commands SET state = 'ended', result = ? WHERE id = ? AND state IN ('taken', 'begun')",
     ),
     markSent: database.prepare(
-      "UPDATE commands SET state = 'sent', command = NULL, result = NULL, content = NULL, boot = NULL WHERE id = ?",
+      "UPDATE commands SET state = 'sent', command = NULL, result = NULL, content = NULL, boot = NULL WHERE id = ? AND state <> 'sent'",
     ),
     markAllSent: database.prepare(
       "UPDATE commands SET state = 'sent', command = NULL, result = NULL, content = NULL, boot = NULL WHERE state <> 'sent'",

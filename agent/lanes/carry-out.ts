@@ -2,10 +2,9 @@ import { rm } from 'node:fs/promises'
 import { abortable } from '../../protocol/abortable.ts'
 import type { Command } from '../../protocol/messages/command.ts'
 import type { Result } from '../../protocol/messages/replies.ts'
-import { backoffDelayMs } from '../../protocol/zaqar/retry.ts'
 import { performControl } from '../control/perform-control.ts'
-import { JournalWriteError } from '../errors.ts'
 import { type ContentReceiver, receiveContent } from '../intake/content-receiver.ts'
+import { untilJournaled } from '../journal/until-journaled.ts'
 import { describeError } from '../log.ts'
 import type { RunningCommand } from '../operations/operation.ts'
 import { boundOutput } from '../policy/bound-output.ts'
@@ -13,6 +12,7 @@ import { type CommandReplies, replyTo } from '../reply/command-replies.ts'
 import type { OutputPump } from '../reply/pump-output.ts'
 import { beginInTime } from './begin-in-time.ts'
 import { type HeldCommand, holdCommand } from './held-command.ts'
+import { recordEnd } from './record-end.ts'
 import { type CarryOutParts, commandDirectory, endNow, isControl, type Task } from './task.ts'
 
 /**
@@ -31,7 +31,7 @@ export async function carryOut(task: Task, parts: CarryOutParts): Promise<void> 
     const outcome = boundOutcome(await runOrAnswer(task, held, replies, parts), command, parts)
     const sending = sendOutput(task, outcome.running, replies, parts)
     const result = await abortable(outcome.ended, closing)
-    await recordEnd(task, result, parts)
+    await recordEnd(task, result, place.leave, parts)
     place.leave()
     desk.delete(command.id)
     held.settleBegun(undefined)
@@ -130,41 +130,6 @@ function sendOutput(
     .finally(() => sender.leave())
   const handedOver = started.then(async (pump) => pump.handedOver).catch(() => undefined)
   return { handedOver, sent }
-}
-
-/** Journals the result. With a full disk it goes out all the same: a restart would find the same end in the runner's files. */
-async function recordEnd(
-  { command, state }: Task,
-  result: Result,
-  { journal, audit, log }: CarryOutParts,
-): Promise<void> {
-  const { id } = command
-  const reason = result.reason?.code
-  log.info({ command: id, state: result.state, ...(reason ? { reason } : {}) }, 'ended')
-  if (state === 'ended') return
-  // Before the journal: a crash in between tells it twice, the other order not at all.
-  audit.ended(command, result)
-  try {
-    await journal.markEnded(id, result)
-  } catch (error) {
-    if (!(error instanceof JournalWriteError)) throw error
-    log.error({ command: id, ...describeError(error) }, 'its result is not in the journal')
-  }
-}
-
-/** Repeats a write until the disk takes it. */
-async function untilJournaled(
-  write: () => Promise<void>,
-  { world, closing }: CarryOutParts,
-): Promise<void> {
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      return await write()
-    } catch (error) {
-      if (!(error instanceof JournalWriteError) || closing.aborted) throw error
-      await world.sleep(backoffDelayMs(attempt, world.random), closing)
-    }
-  }
 }
 
 async function removeDirectory(id: string, parts: CarryOutParts): Promise<void> {

@@ -5,6 +5,7 @@ import { generatePrivateKey, importKey } from '../../protocol/sealing/keys.ts'
 import { kindsIn } from '../system/read-passing.ts'
 import { waitFor } from '../system/wait-for.ts'
 import { bigPiece } from './fake-operations.ts'
+import type { Sent } from './small-controller.ts'
 import { setStage } from './stage.ts'
 
 const print = (text: string) => ({ name: 'exec', argv: ['print', text] })
@@ -18,6 +19,19 @@ const alertOf = async (stage: Awaited<ReturnType<typeof setStage>>, code: string
     () => stage.controller.reports.find((one) => one.kind === 'alert' && one.code === code),
     `an alert ${code}`,
   )
+
+/** So large that few such commands fit into a journal of 64 KiB. */
+const filler = { FILLER: 'x'.repeat(20_000) }
+/** Sends commands that run on until the journal takes no more of them; those that it took. */
+const fillJournal = async ({ controller }: Awaited<ReturnType<typeof setStage>>) => {
+  const operation = { name: 'exec', argv: ['hold', ''], env: filler }
+  for (const filling: Sent[] = []; ; ) {
+    const sent = await controller.send(operation)
+    const reply = await controller.until(() => sent.replies.at(0), 'an answer')
+    if (reply.kind === 'result') return filling
+    filling.push(sent)
+  }
+}
 
 describe('an agent that has enrolled', () => {
   test('runs a command, sends its output and its result, and leaves nothing behind', async () => {
@@ -369,48 +383,51 @@ describe('the state directory', () => {
     expect(operations.begun.size).toBe(0)
   })
 
-  test('with a full journal never runs what it refused, though the queue delivers it again when there is room', async () => {
+  test('with a full journal tells nobody of a refusal before the message is gone from the queue', async () => {
     await using stage = await setStage()
-    const { controller, gate, operations, world } = stage
-    stage.startAgent({ limits: { journalBytes: 64 * 1024 } })
+    const { controller, gate, world } = stage
+    const agent = stage.startAgent({ limits: { journalBytes: 64 * 1024 } })
     await enrolled(stage)
-    const env = { FILLER: 'x'.repeat(20_000) }
-    const filling = await Promise.all(
-      [1, 2, 3].map(async () => controller.send({ name: 'exec', argv: ['hold', ''], env })),
-    )
-    await waitFor('what fits into the journal', async () => (await controller.queued()) === 0)
-    const [answered, claimedAgain, isRead] = [
-      Promise.withResolvers<void>(),
-      Promise.withResolvers<void>(),
-      Promise.withResolvers<void>(),
-    ]
-    let claims = 0
+    await fillJournal(stage)
+    const deletes = Promise.withResolvers<void>()
+    let repliesSent = 0
     gate.setGate({
       before: async (passing) => {
-        if (kindsIn(passing).includes('result') && claims < 2) await answered.promise
-        return 'pass'
-      },
-      after: async ({ path }, _status, answer) => {
-        if (!path.includes('/claims') || !answer.includes('"sealed"')) return 'pass'
-        claims += 1
-        if (claims !== 2) return 'pass'
-        claimedAgain.resolve()
-        await isRead.promise
-        return 'pass'
+        if (kindsIn(passing).includes('result')) repliesSent += 1
+        if (passing.method !== 'DELETE' || !passing.path.includes('?ids=')) return 'pass'
+        deletes.resolve()
+        return 'drop'
       },
     })
-    const sent = await controller.send({ ...print('never'), env })
-    await waitFor('the claim', () => claims === 1)
+    const sent = await controller.send({ ...print('late'), env: filler })
+    await deletes.promise
+    // Claimed and refused once more: the queue delivers again what is not deleted.
     world.shift(61_000)
-    await claimedAgain.promise
-    answered.resolve()
-    await waitFor('an empty command queue', async () => (await controller.queued()) === 0)
+    await agent.kill()
+    expect(repliesSent).toBe(0)
+    expect(sent.replies.some(({ kind }) => kind === 'result')).toBe(false)
+  })
+
+  test('with a full journal never runs what it refused, though the queue delivers it to the next agent, who has room', async () => {
+    await using stage = await setStage()
+    const { controller, operations } = stage
+    const agent = stage.startAgent({ limits: { journalBytes: 64 * 1024 } })
+    await enrolled(stage)
+    const filling = await fillJournal(stage)
+    const sent = await controller.send({ ...print('never'), env: filler })
+    expect(await controller.result(sent)).toMatchObject({
+      state: 'refused',
+      reason: { code: 'no-space' },
+    })
     // Now there is room.
     for (const { command } of filling) operations.release(command.id)
     for (const one of filling) await controller.result(one)
-    isRead.resolve()
+    await controller.result(await controller.send(print('in between')))
+    await agent.kill()
+    stage.startAgent()
+    await controller.post(sent.command)
+    await waitFor('an empty command queue', async () => (await controller.queued()) === 0)
     await controller.result(await controller.send(print('later')))
-    expect((await controller.result(sent)).state).toBe('refused')
     expect(operations.begun.has(sent.command.id)).toBe(false)
   })
 
@@ -419,10 +436,9 @@ describe('the state directory', () => {
     const { controller, operations } = stage
     stage.startAgent({ limits: { journalBytes: 64 * 1024 } })
     await enrolled(stage)
-    const filler = 'x'.repeat(20_000)
     const all = await Promise.all(
       Array.from({ length: 8 }, async () =>
-        controller.send({ name: 'exec', argv: ['hold', ''], env: { FILLER: filler } }),
+        controller.send({ name: 'exec', argv: ['hold', ''], env: filler }),
       ),
     )
     const refused = await controller.until(

@@ -1,0 +1,83 @@
+import { randomBytes } from 'node:crypto'
+import { describe, expect, test } from 'vitest'
+import { Command } from '../../protocol/messages/command.ts'
+import { fakeWorld } from '../../test/fake-world.ts'
+import { JournalWriteError } from '../errors.ts'
+import { createUnjournaledRefusals } from './unjournaled-refusals.ts'
+
+const command = Command.parse({
+  v: 1,
+  id: '0198c0de-0000-4000-8000-000000000001',
+  cluster: '0198c0de-0000-4000-8000-000000000002',
+  instance: '0198c0de-0000-4000-8000-000000000003',
+  issuedAt: '2030-01-01T00:00:00.000Z',
+  startBy: '2030-01-01T01:00:00.000Z',
+  deadline: '2030-01-01T02:00:00.000Z',
+  timeoutSeconds: 60,
+  replyKey: randomBytes(32).toString('base64url'),
+  operation: { name: 'exec', argv: ['true'] },
+})
+
+/** A journal on a full disk, a queue that deletes when it is told to, and what was done, in order. */
+function aFullDisk() {
+  const world = fakeWorld()
+  const done: string[] = []
+  const endings: Promise<void>[] = []
+  const disk = { isFull: true }
+  const deleted = Promise.withResolvers<void>()
+  const note = () => undefined
+  const refusals = createUnjournaledRefusals({
+    journal: {
+      noteOutputSent: note,
+      rememberRefused: async (refused) => {
+        if (disk.isFull) throw new JournalWriteError('the disk is full')
+        done.push(`journaled ${refused.length}`)
+      },
+    },
+    audit: { ended: note },
+    acknowledge: async (ids) => {
+      await deleted.promise
+      done.push(`deleted ${ids.join()}`)
+    },
+    outbox: {
+      post: async () => {
+        done.push('posted')
+      },
+      run: async () => undefined,
+      drained: async () => undefined,
+    },
+    clock: {
+      now: world.now,
+      learnIssued: note,
+      learn: note,
+      offsetMs: () => 0,
+      sleepUntil: async () => undefined,
+    },
+    onCarriedOut: (ending) => endings.push(ending),
+    world,
+    log: { debug: note, info: note, warn: note, error: note },
+    closing: new AbortController().signal,
+  })
+  return { disk, deleted, done, endings, refusals, world }
+}
+
+describe('a refusal that the journal does not take', () => {
+  test('is told only when its message is gone from the queue, and is journaled as soon as there is room', async () => {
+    const { deleted, disk, done, endings, refusals, world } = aFullDisk()
+    refusals.refuse([{ command, messageId: 'm-1' }], 'no room')
+    expect(refusals.has(command.id)).toBe(true)
+    expect(refusals.unansweredCount()).toBe(1)
+    await world.untilSleeping()
+    expect(done).toEqual([])
+    deleted.resolve()
+    await endings[0]
+    expect(done).toEqual(['deleted m-1', 'posted'])
+    expect(refusals.unansweredCount()).toBe(0)
+    expect(refusals.has(command.id)).toBe(true)
+    disk.isFull = false
+    await world.advance(60_000)
+    await Promise.all(endings)
+    expect(done.at(-1)).toBe('journaled 1')
+    expect(refusals.has(command.id)).toBe(false)
+  })
+})

@@ -1,0 +1,80 @@
+import { randomBytes } from 'node:crypto'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { Command, Operation } from '../../protocol/messages/command.ts'
+import { fakeWorld } from '../../test/fake-world.ts'
+import { JournalWriteError } from '../errors.ts'
+import { recordEnd } from './record-end.ts'
+import { endNow } from './task.ts'
+
+const command = Command.parse({
+  v: 1,
+  id: '0198c0de-0000-4000-8000-000000000001',
+  cluster: '0198c0de-0000-4000-8000-000000000002',
+  instance: '0198c0de-0000-4000-8000-000000000003',
+  issuedAt: '2030-01-01T00:00:00.000Z',
+  startBy: '2030-01-01T01:00:00.000Z',
+  deadline: '2030-01-01T02:00:00.000Z',
+  timeoutSeconds: 60,
+  replyKey: randomBytes(32).toString('base64url'),
+  operation: { name: 'exec', argv: ['true'] },
+})
+const operation = Operation.parse(command.operation)
+
+/** A journal on a full disk, and the directory of a command. */
+async function aFullDisk() {
+  const commandsDirectory = await mkdtemp(join(tmpdir(), 'record-end-'))
+  onTestFinished(async () => rm(commandsDirectory, { recursive: true }))
+  const directory = join(commandsDirectory, command.id)
+  await mkdir(directory)
+  const world = fakeWorld()
+  const told: string[] = []
+  const disk = { isFull: true }
+  const write = (what: string) => async () => {
+    if (disk.isFull) throw new JournalWriteError('the disk is full')
+    told.push(what)
+  }
+  const note = () => undefined
+  const parts = {
+    journal: { markEnded: write('ended'), markSent: write('sent') },
+    audit: { ended: note },
+    log: { debug: note, info: note, warn: note, error: note },
+    world,
+    closing: new AbortController().signal,
+    commandsDirectory,
+  }
+  const result = endNow(
+    { state: 'cancelled', reason: { code: 'cancelled', message: 'before it began' } },
+    world,
+  )
+  const record = async (onWait: () => void) =>
+    recordEnd({ command, operation, state: 'taken' }, result, onWait, parts)
+  return { directory, disk, world, told, record }
+}
+
+describe('the end of a command that a full disk keeps from the journal', () => {
+  test('may be told where the files of the command say that it was begun', async () => {
+    const { directory, record, told } = await aFullDisk()
+    await writeFile(join(directory, 'begun'), '{}')
+    await record(() => expect.unreachable())
+    expect(told).toEqual([])
+  })
+
+  test('is not told of one that was never begun before the journal knows: a crash would let it run', async () => {
+    const { disk, record, told, world } = await aFullDisk()
+    const waits = Promise.withResolvers<void>()
+    let isTold = false
+    const recorded = record(waits.resolve).then(() => {
+      isTold = true
+    })
+    await waits.promise
+    await world.untilSleeping()
+    expect(isTold).toBe(false)
+    disk.isFull = false
+    await world.advance(60_000)
+    await recorded
+    expect(told).toEqual(['sent'])
+  })
+})
