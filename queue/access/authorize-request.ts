@@ -1,4 +1,4 @@
-import { createHash, timingSafeEqual } from 'node:crypto'
+import { hash, timingSafeEqual } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
 import type { World } from '../../protocol/world.ts'
 import { noSuchRoute, Refusal } from '../http/api-reply.ts'
@@ -43,7 +43,7 @@ function isSameSecret(given: string, right: string): boolean {
 }
 
 function digest(text: string): Buffer {
-  return createHash('sha256').update(text, 'utf8').digest()
+  return hash('sha256', text, 'buffer')
 }
 
 /** In the form of Keystone's middleware, which is what clients of Zaqar know. */

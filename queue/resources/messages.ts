@@ -160,7 +160,7 @@ export async function deleteMessages(api: QueueApi, request: ApiRequest): Promis
     const queue = store.queues.find(request.queue)
     if (queue === undefined) return
     for (const id of ids) {
-      const message = store.messages.find(queue.key, id, now)
+      const message = store.messages.place(queue.key, id, now)
       if (message !== undefined) store.messages.remove(message.key)
     }
   })

@@ -38,8 +38,9 @@ export function openClaimTable(
     insert: db.prepare(
       'INSERT INTO claims (queue, id, ttl_seconds, renewed_at, ends_at) VALUES (?, ?, ?, ?, ?)',
     ),
-    take: db.prepare(`UPDATE messages SET claim = ?, claim_count = claim_count + 1,
-      ttl_seconds = ?, ends_at = ? WHERE key = ?`),
+    take: db.prepare('UPDATE messages SET claim = ?, claim_count = claim_count + 1 WHERE key = ?'),
+    // Apart: an update that names `ends_at` rewrites the index of all ends, also where it stays the same.
+    setEnd: db.prepare('UPDATE messages SET ttl_seconds = ?, ends_at = ? WHERE key = ?'),
     find: db.prepare(
       'SELECT key, id, ttl_seconds, renewed_at FROM claims WHERE queue = ? AND id = ? AND ends_at > ?',
     ),
@@ -111,11 +112,13 @@ export function openClaimTable(
       )
       const key = Number(lastInsertRowid)
       due.claimEnds(endsAt)
-      const taken = picked.map((message) => prolongFor(message, request, now))
-      for (const message of taken) {
-        sql.take.run(key, message.ttlSeconds, message.endsAt, message.key)
-      }
-      return { key, messages: taken.map((message) => ({ ...message, claimId: request.id })) }
+      const taken = picked.map((message): StoredMessage => {
+        const claimed = prolongFor(message, request, now)
+        sql.take.run(key, message.key)
+        if (claimed !== message) sql.setEnd.run(claimed.ttlSeconds, claimed.endsAt, message.key)
+        return { ...claimed, claimId: request.id }
+      })
+      return { key, messages: taken }
     },
     find: (queue: number, id: string, now: number): StoredClaim | undefined => {
       const row = sql.find.get(queue, id, now)

@@ -1,4 +1,5 @@
 import type { DatabaseSync, SQLOutputValue } from 'node:sqlite'
+import { boundLimit } from './bound-limit.ts'
 import type { DueTimes } from './due-times.ts'
 import type { MessageIds } from './message-ids.ts'
 import type { StoredQueue } from './queues.ts'
@@ -25,6 +26,9 @@ export interface StoredMessage {
   /** The live claim that holds it. */
   claimId: string | undefined
 }
+
+/** What a deletion must know of a message. */
+export type MessagePlace = Pick<StoredMessage, 'key' | 'claimId'>
 
 export interface PageRequest {
   limit: number
@@ -58,21 +62,25 @@ export function openMessageTable(db: DatabaseSync, ids: MessageIds, due: DueTime
       WHERE queue = ? AND ${isFree} AND ends_at > ? LIMIT 1`),
     free: db.prepare(`SELECT ${columns} FROM messages m INDEXED BY free_messages
       CROSS JOIN bodies b ON b.message = m.key
-      WHERE m.queue = ? AND ${isFree} AND m.ends_at > ? ORDER BY m.key LIMIT ?`),
+      WHERE m.queue = ? AND ${isFree} AND m.ends_at > ? ORDER BY m.key ${boundLimit}`),
     page: db.prepare(`SELECT ${columns}, c.id AS claim_id FROM messages m INDEXED BY messages_in_order
       CROSS JOIN bodies b ON b.message = m.key LEFT JOIN claims c ON c.key = m.claim
-      WHERE m.queue = ?1 AND m.id > ?2 AND m.ends_at > ?3 AND (?4 OR m.claim IS NULL)
-        AND (?5 OR m.delayed_until IS NULL) AND m.client <> ?6
-      ORDER BY m.id LIMIT ?7`),
+      WHERE m.queue = ? AND m.id > ? AND m.ends_at > ? AND (? OR m.claim IS NULL)
+        AND (? OR m.delayed_until IS NULL) AND m.client <> ?
+      ORDER BY m.id ${boundLimit}`),
     keyBehind: db.prepare(
       'SELECT key FROM messages WHERE queue = ? AND id > ? ORDER BY id LIMIT 1',
     ),
     freePage: db.prepare(`SELECT ${columns} FROM messages m INDEXED BY free_messages
       CROSS JOIN bodies b ON b.message = m.key
       WHERE m.queue = ? AND m.key >= ? AND ${isFree} AND m.ends_at > ? AND m.client <> ?
-      ORDER BY m.key LIMIT ?`),
+      ORDER BY m.key ${boundLimit}`),
     find: db.prepare(`SELECT ${columns}, c.id AS claim_id FROM messages m
       CROSS JOIN bodies b ON b.message = m.key LEFT JOIN claims c ON c.key = m.claim
+      WHERE m.queue = ? AND m.id = ? AND m.ends_at > ?`),
+    // Without the body: a deletion has no use for it, and it may be 256 KiB.
+    place:
+      db.prepare(`SELECT m.key, c.id AS claim_id FROM messages m LEFT JOIN claims c ON c.key = m.claim
       WHERE m.queue = ? AND m.id = ? AND m.ends_at > ?`),
     liveClaim: db.prepare('SELECT 1 FROM claims WHERE queue = ? AND id = ?'),
   }
@@ -106,10 +114,16 @@ export function openMessageTable(db: DatabaseSync, ids: MessageIds, due: DueTime
     return row && readMessage(row)
   }
 
+  const place = (queue: number, id: string, now: number): MessagePlace | undefined => {
+    const row = sql.place.get(queue, id, now)
+    return row && { key: Number(row['key']), claimId: claimIdOf(row) }
+  }
+
   return {
     insert,
     remove,
     find,
+    place,
     hasFree: (queue: number, now: number): boolean => sql.hasFree.get(queue, now) !== undefined,
     /** The oldest messages that nobody holds. Costs the same in a long queue as in a short one. */
     free: (queue: number, now: number, limit: number): StoredMessage[] =>
@@ -134,7 +148,7 @@ export function openMessageTable(db: DatabaseSync, ids: MessageIds, due: DueTime
       claimId: string | undefined,
       now: number,
     ): Deletion => {
-      const message = find(queue.key, id, now)
+      const message = place(queue.key, id, now)
       if (message === undefined) return 'gone'
       if (message.claimId === undefined && claimId !== undefined) return 'not-claimed'
       if (message.claimId !== undefined && claimId === undefined) return 'claimed'
@@ -149,7 +163,6 @@ export function openMessageTable(db: DatabaseSync, ids: MessageIds, due: DueTime
 }
 
 export function readMessage(row: Record<string, SQLOutputValue>): StoredMessage {
-  const claimId = row['claim_id']
   return {
     key: Number(row['key']),
     id: String(row['id']),
@@ -159,6 +172,11 @@ export function readMessage(row: Record<string, SQLOutputValue>): StoredMessage 
     postedAt: Number(row['posted_at']),
     endsAt: Number(row['ends_at']),
     claimCount: Number(row['claim_count']),
-    claimId: typeof claimId === 'string' ? claimId : undefined,
+    claimId: claimIdOf(row),
   }
+}
+
+function claimIdOf(row: Record<string, SQLOutputValue>): string | undefined {
+  const claimId = row['claim_id']
+  return typeof claimId === 'string' ? claimId : undefined
 }

@@ -1,5 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite'
 import type { QueueLimits } from '../queue-options.ts'
+import { boundLimit } from './bound-limit.ts'
 import { type Metadata, parseMetadata, type QueueSettings, settingsReader } from './metadata.ts'
 
 /** A queue is known to people by its project and its name, in the database by its key. */
@@ -26,7 +27,7 @@ export function openQueueTable(db: DatabaseSync, limits: QueueLimits) {
     delete: db.prepare('DELETE FROM queues WHERE key = ?'),
     retire: db.prepare('INSERT INTO retired_queues VALUES (?)'),
     page: db.prepare(
-      'SELECT name, metadata FROM queues WHERE project = ? AND name > ? ORDER BY name LIMIT ?',
+      `SELECT name, metadata FROM queues WHERE project = ? AND name > ? ORDER BY name ${boundLimit}`,
     ),
     count: db.prepare('SELECT count(*) AS count FROM queues WHERE project = ?'),
   }

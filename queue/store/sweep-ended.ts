@@ -1,4 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite'
+import { boundLimit } from './bound-limit.ts'
 import type { DueTimes } from './due-times.ts'
 
 /**
@@ -12,9 +13,9 @@ export function openSweepEnded(
   due: DueTimes,
 ): (now: number, limit: number) => boolean {
   const sql = {
-    ended: db.prepare('SELECT key FROM messages WHERE ends_at <= ? ORDER BY ends_at LIMIT ?'),
+    ended: db.prepare(`SELECT key FROM messages WHERE ends_at <= ? ORDER BY ends_at ${boundLimit}`),
     retired: db.prepare('SELECT key FROM retired_queues LIMIT 1'),
-    orphans: db.prepare('SELECT key FROM messages WHERE queue = ? LIMIT ?'),
+    orphans: db.prepare(`SELECT key FROM messages WHERE queue = ? ${boundLimit}`),
     remove: db.prepare('DELETE FROM messages WHERE key = ?'),
     removeBody: db.prepare('DELETE FROM bodies WHERE message = ?'),
     removeClaims: db.prepare('DELETE FROM claims WHERE queue = ?'),
