@@ -157,7 +157,7 @@ export function listCommands({ database }: Store, filter: CommandFilter): Stored
   )
   return database.all(
     CommandRow,
-    `${selectCommand} WHERE ${conditions.join(' AND ')} ORDER BY commands.seq DESC LIMIT :limit`,
+    `${selectCommand} WHERE ${conditions.join(' AND ')} ORDER BY commands.seq DESC LIMIT :limit + 0`,
     { limit, ...Object.fromEntries(given) },
   )
 }
@@ -179,8 +179,9 @@ export function listQueuedCommands(
 ): StoredCommand[] {
   return database.all(
     CommandRow,
+    // A bare `LIMIT :limit` is a hint to SQLite's planner, for which it prepares the statement anew at each run.
     `${selectCommand} WHERE commands.instance_id = :instanceId AND state = 'queued'
-       AND start_by > :now ORDER BY commands.seq LIMIT :limit`,
+       AND start_by > :now ORDER BY commands.seq LIMIT :limit + 0`,
     { instanceId, now: toMs(now), limit },
   )
 }
