@@ -22,6 +22,8 @@ export async function bundleAgent(directory: string): Promise<Bundle> {
     input: { 'agent-main': 'agent/main.ts' },
     platform: 'node',
     plugins: [startedPrograms()],
+    // It would warn of a slow plugin, which on a busy machine ours is: how a build went says nothing about what it made.
+    checks: { bundlerTimings: false },
     onLog: (level, log) => {
       // What the bundler cannot resolve would be missing in a guest, where nobody can install it.
       if (level === 'warn') throw new Error(`the bundler warns: ${log.message}`)
