@@ -1,20 +1,21 @@
 import type { Report } from '../../protocol/messages/reports.ts'
 import type { Context } from '../context.ts'
-import { keepReportedAlert, raiseAlert } from '../store/alerts.ts'
+import { keepReportedAlert, raiseAlert, takeAlertSequence } from '../store/alerts.ts'
 import {
   type AuditHead,
   markSeen,
   noteAuditHead,
   noteHeartbeat,
   readInstance,
-  takeReportSequence,
+  takeHeartbeatSequence,
 } from '../store/instances.ts'
 import { judgeAuditHead } from './judge-audit-head.ts'
 
-/** Books a report that was proved to come from the instance; one that is not newer than those before is a replay. Call it inside `write`. */
+/** Books a report that was proved to come from the instance; one that was booked before is a replay. Call it inside `write`. */
 export function takeReport(context: Context, instanceId: string, report: Report): void {
   const { config, store, world, log } = context
-  if (!takeReportSequence(store, instanceId, report.sequence)) {
+  const isNew = report.kind === 'heartbeat' ? takeHeartbeatSequence : takeAlertSequence
+  if (!isNew(store, instanceId, report.sequence)) {
     log.info({ instance: instanceId, sequence: report.sequence }, 'an old report was dropped')
     return
   }

@@ -71,6 +71,35 @@ export function keepReportedAlert(
   )
 }
 
+/** So many are remembered for each instance. What is older than all of them counts as seen. */
+const rememberedSequences = 256
+
+/**
+ * Takes an agent's alert once, whatever the order in which they come: a queue that delivers again delivers late. False for one
+ * that was taken before, or is too old to tell. Call it inside `write`.
+ */
+export function takeAlertSequence(
+  { database }: Store,
+  instanceId: string,
+  sequence: number,
+): boolean {
+  const taken = database.run(
+    `INSERT OR IGNORE INTO alerts_taken (instance_id, sequence)
+     SELECT :instanceId, :sequence WHERE :sequence >= coalesce(
+       (SELECT sequence FROM alerts_taken WHERE instance_id = :instanceId
+        ORDER BY sequence DESC LIMIT 1 OFFSET ${rememberedSequences - 1}), 0)`,
+    { instanceId, sequence },
+  )
+  if (taken === 0) return false
+  database.run(
+    `DELETE FROM alerts_taken WHERE instance_id = :instanceId AND sequence <
+       (SELECT sequence FROM alerts_taken WHERE instance_id = :instanceId
+        ORDER BY sequence DESC LIMIT 1 OFFSET ${rememberedSequences - 1})`,
+    { instanceId },
+  )
+  return true
+}
+
 function insertAlert(
   { database }: Pick<Store, 'database'>,
   instanceId: string,

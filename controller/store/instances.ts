@@ -201,7 +201,9 @@ export function insertInstance(
   )
 }
 
-/** Pins the instance's keys. Call it inside `write`. */
+/**
+ * Pins the instance's keys. Another key is another journal, which counts its reports from the start. Call it inside `write`.
+ */
 export function pinInstance(
   { database, key }: Store,
   id: string,
@@ -215,10 +217,16 @@ export function pinInstance(
 ): void {
   const { kty, crv, x } = pinned.sealingKey
   database.run(
+    `DELETE FROM alerts_taken WHERE instance_id IN
+       (SELECT id FROM instances WHERE id = :id AND signing_key_id IS NOT :signingKeyId)`,
+    { id, signingKeyId: pinned.signingKeyId },
+  )
+  database.run(
     `UPDATE instances SET instance_uuid = :instanceUuid, signing_key_id = :signingKeyId,
        sealing_key = :sealingKey, sealed_report_key = :sealedReportKey, enrolled_at = :now,
        last_seen_at = :now, enrolment_allowed = 0,
-       audit_sequence = NULL, audit_hash = NULL
+       audit_sequence = NULL, audit_hash = NULL,
+       report_sequence = CASE WHEN signing_key_id = :signingKeyId THEN report_sequence ELSE -1 END
      WHERE id = :id`,
     {
       id,
@@ -273,8 +281,8 @@ export function markSeen({ database }: Store, id: string, now: Date): void {
   )
 }
 
-/** Takes over what a report says; false for one that is not newer than those before. Call it inside `write`. */
-export function takeReportSequence({ database }: Store, id: string, sequence: number): boolean {
+/** False for a heartbeat that is not newer than those before. Call it inside `write`. */
+export function takeHeartbeatSequence({ database }: Store, id: string, sequence: number): boolean {
   return (
     database.run(
       `UPDATE instances SET report_sequence = :sequence WHERE id = :id AND report_sequence < :sequence`,

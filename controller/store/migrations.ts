@@ -195,6 +195,18 @@ const migrations: readonly string[] = [
   UPDATE commands SET waiting_pieces =
     (SELECT count(*) FROM waiting_output WHERE command_seq = commands.seq) WHERE waiting_bytes > 0;
   `,
+  `
+  -- Which of an agent's alerts have come: they may come out of order, and each counts once.
+  CREATE TABLE alerts_taken (
+    instance_id TEXT NOT NULL REFERENCES instances (id) ON DELETE CASCADE,
+    sequence INTEGER NOT NULL,
+    PRIMARY KEY (instance_id, sequence)
+  ) STRICT, WITHOUT ROWID;
+  `,
+  `
+  -- Whether who shows this secret must show the challenge in its Nova server's metadata as well.
+  ALTER TABLE enrolment_secrets ADD COLUMN needs_challenge INTEGER NOT NULL DEFAULT 0;
+  `,
 ]
 
 const Version = z.object({ user_version: z.int() })
@@ -202,17 +214,18 @@ const Version = z.object({ user_version: z.int() })
 /**
  * Brings the database to this program's version, each step in a transaction of its own.
  *
+ * @param upTo an earlier version to stop at.
  * @returns whether it was empty before.
  * @throws {StoreUnusableError} it is of a newer version.
  */
-export function migrate(database: Database): boolean {
+export function migrate(database: Database, upTo = migrations.length): boolean {
   const found = database.get(Version, 'PRAGMA user_version')?.user_version ?? 0
   if (found > migrations.length) {
     throw new StoreUnusableError(
       `the store has version ${found}, this program knows ${migrations.length}; upgrade the program`,
     )
   }
-  for (const [index, step] of migrations.entries()) {
+  for (const [index, step] of migrations.slice(0, upTo).entries()) {
     if (index < found) continue
     database.script(`BEGIN; ${step}; PRAGMA user_version = ${index + 1}; COMMIT;`)
   }
