@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream'
+import { finished } from 'node:stream/promises'
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify'
 import type { Logger } from 'pino'
 import { RequestInvalidError, RouteNotFoundError } from '../errors.ts'
@@ -125,5 +126,17 @@ async function sendProblem(
       'a request failed',
     )
   }
+  await drain(request)
   await reply.code(problem.status).type('application/problem+json').send(problem)
+}
+
+/** So much of a refused request's body is read and dropped, in bytes. */
+const drainLimitBytes = 16 * 2 ** 20
+
+/** A client in the middle of sending would see a broken pipe instead of the refusal: it is let finish, within reason. */
+async function drain({ raw, headers }: FastifyRequest): Promise<void> {
+  const announced = Number(headers['content-length'] ?? 0)
+  if (raw.complete || raw.destroyed || announced > drainLimitBytes) return
+  raw.resume()
+  await finished(raw, { writable: false }).catch(() => undefined)
 }
