@@ -64,6 +64,7 @@ async function alertCodes(): Promise<string[]> {
 
 describe('what whoever runs the queue service may put there', () => {
   test('is dropped and raised as an alert where it is no message of ours, and changes nothing', async () => {
+    await rm(marks(), { force: true })
     const ran = await endOf(await begin(`echo real >> ${marks()}`))
     expect(ran.state).toBe('succeeded')
     const [real] = seenBodies()
