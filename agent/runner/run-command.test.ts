@@ -40,6 +40,22 @@ describe('where no cgroup may be made, a command', () => {
   })
 })
 
+test('a command whose output is found to be lost only after its end has failed, and says why', async () => {
+  const spec = bench.aSpec('echo lost', { keep: { headBytes: 0, tailBytes: 100 } })
+  const pipes = await createPipePool(join(bench.state, 'pipes'))
+  const parts = { world: realWorld(), pipes, groupHome: undefined, leaveGroup }
+  // Of this command all is written at its end: into a directory that is gone.
+  const directory = join(spec.directory, 'gone')
+  const { ended } = runCommand({ ...spec, directory }, parts, () => {})
+  expect(await ended).toMatchObject({
+    state: 'failed',
+    exitCode: 0,
+    reason: { code: 'spool-failed' },
+    outputBytes: 0,
+    streams: { stdout: { size: 5, droppedBytes: 5 } },
+  })
+})
+
 const home = findControlGroupHome()
 const probe = makeControlGroup(home, `probe-${process.pid}`)
 probe?.remove()

@@ -55,6 +55,7 @@ export function runCommand(
   const ending = watchForEnding(spec, world)
   const feed = Promise.withResolvers<StdinFeed>()
   let collector: OutputCollector | undefined
+  let lostOutput: Partial<Result> = {}
   const spool = createSpoolWriter({
     directory: spec.directory,
     limitBytes: spec.spoolLimitBytes,
@@ -62,7 +63,11 @@ export function runCommand(
     keep: spec.keep,
     onWritten,
     onRoom: () => collector?.resume(),
-    onFailure: (error) => ending.demand(spoolFailure(error), 0),
+    onFailure: (error) => {
+      const failure = spoolFailure(error)
+      lostOutput = failure
+      ending.demand(failure, 0)
+    },
   })
 
   const live = async (): Promise<Result> => {
@@ -76,7 +81,9 @@ export function runCommand(
       const lived = await liveOut({ launched, spec, group, world, ending, collector, spool })
       const tallies = await spool.finish()
       const usage = group?.wasUsed() ? { resources: group.usage() } : {}
-      return { ...blank(startedAt, world), ...tallies, ...lived, ...usage }
+      // It may have ended before anybody knew that its output is lost: it must not pass for one that printed nothing.
+      const lost = ending.isDemanded() ? {} : lostOutput
+      return { ...blank(startedAt, world), ...tallies, ...lived, ...lost, ...usage }
     } finally {
       if (group && !group.remove()) parts.leaveGroup(group)
     }
