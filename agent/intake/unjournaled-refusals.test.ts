@@ -18,6 +18,8 @@ const command = Command.parse({
   operation: { name: 'exec', argv: ['true'] },
 })
 
+const note = () => undefined
+
 /** A journal on a full disk, a queue that deletes when it is told to, and what was done, in order. */
 function aFullDisk() {
   const world = fakeWorld()
@@ -25,7 +27,6 @@ function aFullDisk() {
   const endings: Promise<void>[] = []
   const disk = { isFull: true }
   const deleted = Promise.withResolvers<void>()
-  const note = () => undefined
   const refusals = createUnjournaledRefusals({
     journal: {
       noteOutputSent: note,

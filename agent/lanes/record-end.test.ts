@@ -23,6 +23,8 @@ const command = Command.parse({
 })
 const operation = Operation.parse(command.operation)
 
+const note = () => undefined
+
 /** A journal on a full disk, and the directory of a command. */
 async function aFullDisk() {
   const commandsDirectory = await mkdtemp(join(tmpdir(), 'record-end-'))
@@ -36,7 +38,6 @@ async function aFullDisk() {
     if (disk.isFull) throw new JournalWriteError('the disk is full')
     told.push(what)
   }
-  const note = () => undefined
   const parts = {
     journal: { markEnded: write('ended'), markSent: write('sent') },
     audit: { ended: note },
@@ -66,7 +67,7 @@ describe('the end of a command that a full disk keeps from the journal', () => {
     const { disk, record, told, world } = await aFullDisk()
     const waits = Promise.withResolvers<void>()
     let isTold = false
-    const recorded = record(waits.resolve).then(() => {
+    const recorded = record(waits.resolve).finally(() => {
       isTold = true
     })
     await waits.promise

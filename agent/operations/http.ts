@@ -42,8 +42,12 @@ export function createHttp(
     resume: async ({ directory }) => {
       const record = await readRecord(directory)
       if (record.kind === 'never-begun') return { kind: 'never-begun' }
-      const running = foundAgain(await settle(directory, world))
-      return { kind: record.kind === 'ended' ? 'running-or-ended' : 'interrupted', running }
+      const settled = await settle(directory, world)
+      const isInterrupted = settled.result.state === 'interrupted'
+      return {
+        kind: isInterrupted ? 'interrupted' : 'running-or-ended',
+        running: foundAgain(settled),
+      }
     },
   }
 }

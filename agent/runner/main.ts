@@ -41,7 +41,12 @@ if (lock !== null) {
   const server = createServer((socket) => service.serve(socket))
   const idle = exitWhenIdle(service, Number(values['idle-ms']), world)
   // A machine that shuts down, or a person: commands are finished first.
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, idle.hurry)
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.on(signal, () => {
+      service.noteToldToEnd()
+      idle.hurry()
+    })
+  }
   await listen(server, socketPath)
   process.stdout.write('ready\n')
   idle.check()

@@ -473,9 +473,28 @@ describe('when the runner is killed', () => {
     const resumption = await bench.client.resume(spec.id, spec.directory)
     expect(resumption.kind).toBe('interrupted')
     const again = await bench.client.resume(spec.id, spec.directory)
-    expect(again.kind).toBe('running-or-ended')
-    if (again.kind === 'never-begun') return
+    if (again.kind !== 'interrupted') throw new Error('it was interrupted')
     expect(await again.running.ended).toMatchObject({ state: 'interrupted' })
+  })
+})
+
+describe('when the machine is shut down in order, which tells every process to end', () => {
+  test('the command is interrupted, and the next agent may run it again if it is idempotent', async () => {
+    await using own = createRunnerBench()
+    const spec = own.aSpec('echo $$; while :; do sleep 0.1; done')
+    const running = await own.client.begin(spec)
+    const pid = Number(await firstLine(running))
+    const runner = own.keeperOf(spec)
+    kill(runner, 'SIGTERM')
+    await untilSignalTaken(runner)
+    kill(pid, 'SIGTERM')
+    expect(await running.ended).toMatchObject({
+      state: 'interrupted',
+      signal: 'SIGTERM',
+      reason: { code: 'shutdown' },
+    })
+    await untilGone(runner)
+    expect((await own.client.resume(spec.id, spec.directory)).kind).toBe('interrupted')
   })
 })
 
@@ -541,6 +560,13 @@ async function sh(script: string): Promise<number | null> {
 async function untilEnded(spec: ReturnType<RunnerBench['aSpec']>): Promise<void> {
   const isThere = () => existsSync(join(spec.directory, 'end.json'))
   while (!isThere()) await new Promise((resolve) => setTimeout(resolve, 10))
+}
+
+/** Signals are taken in their order, but between processes there is none. */
+async function untilSignalTaken(pid: number): Promise<void> {
+  const isPending = () =>
+    /^S(hd|ig)Pnd:\t0*[1-9a-f]/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'))
+  while (isPending()) await new Promise((resolve) => setTimeout(resolve, 10))
 }
 
 async function untilGone(pid: number): Promise<void> {

@@ -78,8 +78,9 @@ export function createRunnerClient(options: RunnerClientOptions, world: World): 
       const record = await readRecord(directory)
       if (record.kind === 'never-begun') return 'never-begun'
       if (record.kind === 'ended') {
-        view.end(await checkOutput(directory, record.result))
-        return 'running-or-ended'
+        const result = await checkOutput(directory, record.result)
+        view.end(result)
+        return result.state === 'interrupted' ? 'interrupted' : 'running-or-ended'
       }
       if (care !== null || !record.keeperAlive) {
         view.end(await endLeftovers(id, directory, record.startedAt, world))

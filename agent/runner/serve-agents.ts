@@ -4,6 +4,7 @@ import { Result } from '../../protocol/messages/replies.ts'
 import { errnoOf, markBegun, recordEnd } from './command-record.ts'
 import type { CommandSpec } from './command-spec.ts'
 import { type LineChannel, openLineChannel } from './line-channel.ts'
+import { isMachineStopping, judgeEnd } from './machine-stop.ts'
 import { type CommandInCare, type RunnerParts, runCommand } from './run-command.ts'
 import { lineLimitBytes, RunnerMessage, RunnerRequest } from './runner-protocol.ts'
 
@@ -13,6 +14,8 @@ export interface AgentService {
   /** Neither commands nor connections. */
   isIdle: () => boolean
   hasCommands: () => boolean
+  /** This process was told to end: perhaps every process on this machine was. */
+  noteToldToEnd: () => void
   /** Lets go of all connections; the agents find another runner. */
   close: () => void
 }
@@ -26,6 +29,7 @@ interface Care {
 export function createAgentService(parts: RunnerParts, onChange: () => void): AgentService {
   const cares = new Map<string, Care>()
   const channels = new Set<LineChannel>()
+  let isRunnerTold = false
 
   const begin = (spec: CommandSpec, channel: LineChannel) => {
     if (cares.has(spec.id)) return
@@ -44,7 +48,8 @@ export function createAgentService(parts: RunnerParts, onChange: () => void): Ag
     command: CommandInCare,
     listeners: Set<LineChannel>,
   ) => {
-    const result = await endOf(command, parts)
+    const end = await endOf(command, parts)
+    const result = judgeEnd(end, { isRunnerTold, isMachineStopping: isMachineStopping() })
     try {
       recordEnd(spec.directory, result)
     } catch (error) {
@@ -94,6 +99,9 @@ export function createAgentService(parts: RunnerParts, onChange: () => void): Ag
   return {
     isIdle: () => cares.size === 0 && channels.size === 0,
     hasCommands: () => cares.size > 0,
+    noteToldToEnd: () => {
+      isRunnerTold = true
+    },
     close: () => {
       for (const channel of channels) channel.close()
     },
