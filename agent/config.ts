@@ -72,6 +72,8 @@ export const AgentConfig = z.strictObject({
   logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
   /** Overrides Nova's UUID of this instance, where neither cloud-init nor the firmware tells it. */
   instanceUuid: z.exactOptional(InstanceUuid),
+  /** Nova's metadata service, where a challenge is read before a hello that needs one. */
+  metadataUrl: z.url({ protocol: /^https?$/ }).default('http://169.254.169.254'),
   /** Says which boot this is: what was begun in another one does not run any more. See proc_sys_kernel(5). */
   bootIdPath: z.string().min(1).default('/proc/sys/kernel/random/boot_id'),
   /** The tenant's word on what commands may do (docs/policy.md); without this file the preset `sahara` holds. */

@@ -9,6 +9,8 @@ export interface Door extends Address {
   instanceName?: string | undefined
   /** Only a bootstrap has one. */
   enrolmentSecret?: Uint8Array<ArrayBuffer> | undefined
+  /** The secret counts only together with the challenge in the server's metadata. */
+  needsChallenge?: boolean | undefined
   commandKey: PublicKey
   enrolmentKey: PublicKey
   hello: SignedUrl

@@ -5,11 +5,14 @@ import { Enrolment } from './enrolment.ts'
 import type { WelcomeIn } from './enrolment-state.ts'
 import { createDoorFinder } from './find-door.ts'
 import { readBootstrap } from './read-bootstrap.ts'
+import { createChallengeReader } from './read-challenge.ts'
 import { type SeekParts, seekWelcome } from './seek-welcome.ts'
 
 /** What enrolling needs beside the exchange itself. */
-export interface EnrolParts extends Omit<SeekParts, 'findDoor'> {
+export interface EnrolParts extends Omit<SeekParts, 'findDoor' | 'readChallenge'> {
   bootstrapPath: string
+  /** Nova's metadata service. */
+  metadataUrl: string
   credentialsPath: string
 }
 
@@ -44,7 +47,9 @@ export async function enrol(
   { known, signal }: { known?: Enrolment; signal: AbortSignal },
 ): Promise<Enrolment> {
   const findDoor = createDoorFinder(parts.bootstrapPath, { ...parts, known: () => known })
-  const { welcome, door } = await seekWelcome(purpose, { ...parts, findDoor }, signal)
+  const readChallenge = createChallengeReader(parts.metadataUrl, parts)
+  const seeking = { ...parts, findDoor, readChallenge }
+  const { welcome, door } = await seekWelcome(purpose, seeking, signal)
   const enrolment = toEnrolment(welcome, door, parts.identity.instanceUuid)
   await storeEnrolment(enrolment, parts)
   const { instance, instanceName } = enrolment

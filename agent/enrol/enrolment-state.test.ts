@@ -46,6 +46,14 @@ describe('the exchange of hello and welcome', () => {
     })
   })
 
+  test('looks again soon for a challenge that has not come, which is no failed attempt', () => {
+    const greeting = { name: 'greeting', attempt: 1, door } as const
+    const resting = advanceEnrolment(greeting, { kind: 'no-challenge' }, half)
+    expect(resting).toMatchObject({ name: 'resting', delayMs: 3000 })
+    const next = advanceEnrolment(resting, { kind: 'rested' }, half)
+    expect(next).toEqual({ name: 'looking', attempt: 1 })
+  })
+
   test('rests no longer than a minute after an outage', () => {
     const next = advanceEnrolment(
       { name: 'greeting', attempt: 40, door },

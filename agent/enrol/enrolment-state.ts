@@ -8,7 +8,7 @@ import type { Door } from './door.ts'
  * | state | meaning | ways out |
  * | --- | --- | --- |
  * | looking | looks for somewhere to knock: the bootstrap file, or credentials of before | greeting, resting |
- * | greeting | posts the hello | listening, resting |
+ * | greeting | reads its challenge where one is needed, and posts the hello | listening, resting |
  * | listening | lists the lobby for an answer to a hello of its own | welcomed, resting, looking (nobody answered) |
  * | resting | waits before it looks again: nothing found, an outage, a refusal | looking |
  * | welcomed | has its credentials | none |
@@ -25,6 +25,7 @@ export type WelcomeIn = Extract<Welcome, { verdict: 'welcome' }>
 export type EnrolmentEvent =
   | { kind: 'found'; door: Door }
   | { kind: 'nothing-found' }
+  | { kind: 'no-challenge' }
   | { kind: 'posted' }
   | { kind: 'failed' }
   | { kind: 'silence' }
@@ -33,6 +34,8 @@ export type EnrolmentEvent =
 
 /** How soon a bootstrap file that has come is seen, in milliseconds. */
 const lookAgainMs = 1000
+/** How soon a challenge that has come is seen, in milliseconds; Nova's own cache of metadata lasts 15 s. */
+const challengeAgainMs = 4000
 /** How long an answer to the first hello is waited for before it is said again; doubles up to the longest. */
 const firstPatienceMs = 5000
 const longestPatienceMs = 60_000
@@ -56,6 +59,7 @@ export function advanceEnrolment(
       if (event.kind === 'posted') {
         return { ...state, name: 'listening', patienceMs: patienceMs(state.attempt, random) }
       }
+      if (event.kind === 'no-challenge') return awaitChallenge(state.attempt, random)
       return event.kind === 'failed' ? rest(state.attempt, 0, random) : state
     case 'listening':
       if (event.kind === 'silence') return { name: 'looking', attempt: state.attempt + 1 }
@@ -73,6 +77,12 @@ export function advanceEnrolment(
 
 function rest(attempt: number, leastMs: number, random: () => number): EnrolmentState {
   return { name: 'resting', attempt, delayMs: leastMs + backoffDelayMs(attempt, random) }
+}
+
+/** Nothing was tried yet, so that nothing has failed: the attempt is the same one afterwards. */
+function awaitChallenge(attempt: number, random: () => number): EnrolmentState {
+  const delayMs = Math.ceil(challengeAgainMs / 2 + (random() * challengeAgainMs) / 2)
+  return { name: 'resting', attempt: attempt - 1, delayMs }
 }
 
 /** From half of the bound up to the bound. */

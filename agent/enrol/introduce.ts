@@ -47,6 +47,7 @@ export async function introduce(
     identity,
     connect: createConnect(identity.clientId, network, clock, world),
     bootstrapPath: config.bootstrapPath,
+    metadataUrl: config.metadataUrl,
     credentialsPath: paths.credentials,
     lookout,
     clock,

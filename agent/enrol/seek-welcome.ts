@@ -18,6 +18,7 @@ import {
   type WelcomeIn,
 } from './enrolment-state.ts'
 import type { Identity } from './identity.ts'
+import type { ChallengeReading } from './read-challenge.ts'
 
 /** What the exchange needs. */
 export interface SeekParts {
@@ -30,6 +31,8 @@ export interface SeekParts {
   log: Log
   /** The doors there are just now; called anew for each attempt, as the bootstrap file may come or change. */
   findDoor: (attempt: number) => Promise<Door | undefined>
+  /** The challenge in this server's metadata, for a door that needs one; called anew for each attempt. */
+  readChallenge: (signal: AbortSignal) => Promise<ChallengeReading>
   /** Told each state, for `status`. */
   onState?: (state: EnrolmentState['name']) => void
 }
@@ -77,11 +80,16 @@ async function actOn(
       const door = await parts.findDoor(state.attempt)
       return door ? { kind: 'found', door } : { kind: 'nothing-found' }
     }
-    case 'greeting':
+    case 'greeting': {
+      const isNeeded = purpose === 'enrol' && state.door.needsChallenge
+      const reading = isNeeded ? await parts.readChallenge(signal) : undefined
+      if (reading?.kind === 'missing') return { kind: 'no-challenge' }
       return await atDoor(state, parts, async (client) => {
-        await postHello(purpose, state.door, nonces, parts, client, signal)
+        const hello = writeHello(purpose, state.door, reading?.challenge, parts)
+        await postHello(hello, state.door, nonces, parts, client, signal)
         return { kind: 'posted' }
       })
+    }
     case 'listening':
       return await atDoor(state, parts, async (client) => {
         const welcome = await listen(state, nonces, parts, client, signal)
@@ -122,24 +130,20 @@ async function atDoor(
   }
 }
 
-async function postHello(
+function writeHello(
   purpose: Hello['purpose'],
   door: Door,
-  nonces: string[],
-  { identity, clock, world, log }: SeekParts,
-  client: ZaqarClient,
-  signal: AbortSignal,
-): Promise<void> {
-  const nonce = new Uint8Array(world.randomBytes(24))
-  nonces.push(Buffer.from(nonce).toString('hex'))
-  nonces.splice(0, nonces.length - rememberedNonces)
+  challenge: Hello['challenge'],
+  { identity, clock, world }: SeekParts,
+): Hello {
   const { enrolmentSecret, instanceName } = door
-  const hello: Hello = {
+  return {
     v: 1,
     cluster: door.cluster,
     purpose,
-    nonce,
+    nonce: new Uint8Array(world.randomBytes(24)),
     ...(purpose === 'enrol' && enrolmentSecret ? { enrolmentSecret } : {}),
+    ...(challenge === undefined ? {} : { challenge }),
     ...(instanceName === undefined ? {} : { instanceName }),
     instanceUuid: identity.instanceUuid,
     sealingKey: publicPart(identity.keys.sealingKey),
@@ -148,13 +152,25 @@ async function postHello(
     agentVersion,
     hostName: hostname().slice(0, 255),
   }
+}
+
+async function postHello(
+  hello: Hello,
+  door: Door,
+  nonces: string[],
+  { identity, log }: SeekParts,
+  client: ZaqarClient,
+  signal: AbortSignal,
+): Promise<void> {
+  nonces.push(Buffer.from(hello.nonce).toString('hex'))
+  nonces.splice(0, nonces.length - rememberedNonces)
   const enrolment = await importKey(door.enrolmentKey)
   const body = await sealHello(hello, { agentSigning: identity.signingKey, enrolment })
   await client.postMessages(queueNamed(door.hello), [{ body, ttlSeconds: helloTtlSeconds }], {
     auth: { kind: 'signed', url: door.hello },
     signal,
   })
-  log.info({ purpose, cluster: door.cluster }, 'said hello to the controller')
+  log.info({ purpose: hello.purpose, cluster: door.cluster }, 'said hello to the controller')
 }
 
 /** Lists the lobby until an answer is there, or patience ends. */

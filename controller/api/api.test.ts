@@ -300,7 +300,7 @@ describe('the description of the API', () => {
       Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
     )
     expect(described).toContain('POST /v1/clusters/{cluster}/instances/{instance}/commands')
-    expect(described).toHaveLength(19)
+    expect(described).toHaveLength(20)
     const text = JSON.stringify(body)
     const names = [...text.matchAll(/#\/components\/schemas\/(\w+)/g)].map(([, name]) => name)
     const components = z

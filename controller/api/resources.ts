@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { InstanceUuid } from '../../protocol/messages/enrolment.ts'
 import {
   cancelShape,
   execShape,
@@ -24,6 +25,7 @@ import { Bytes, Instant, Name, Sha256 } from '../../protocol/messages/wire-types
  * | GET /v1/clusters/{cluster} | | 200 Cluster; {cluster} is a name or an id |
  * | DELETE /v1/clusters/{cluster} | | 204; open commands end as `cancelled` (never taken) or `lost`; its queues are deleted |
  * | POST /v1/clusters/{cluster}/user-data | UserDataRequest | 201 UserData |
+ * | POST /v1/clusters/{cluster}/challenges | ChallengeRequest | 200 Challenge: what an instance finds in its server's metadata |
  * | GET /v1/clusters/{cluster}/instances | | 200 {instances: Instance[]} |
  * | GET /v1/clusters/{cluster}/instances/{instance} | | 200 Instance |
  * | DELETE /v1/clusters/{cluster}/instances/{instance} | | 204; its queue is retired, what still arrives under its name is ignored |
@@ -62,7 +64,13 @@ export const UserDataRequest = z.strictObject({
   format: z.enum(['cloud-config', 'script']).default('cloud-config'),
   /** How long an instance may take to enrol, and to come back to the lobby, in days. */
   validDays: z.int().min(1).max(3650).default(365),
+  /** Let in only who also shows its challenge (`POST .../challenges`), which whoever controls its Nova server puts into its metadata. */
+  challenge: z.boolean().default(false),
 })
+export const ChallengeRequest = z.strictObject({ instanceUuid: InstanceUuid })
+/** Goes into the server's metadata under `key`; `required`: some of the cluster's user-data asks for it. The same at each request. */
+export const Challenge = z.object({ key: z.string(), challenge: z.string(), required: z.boolean() })
+
 export const UserData = z.object({ format: z.string(), userData: z.string(), expiresAt: Instant })
 
 /**

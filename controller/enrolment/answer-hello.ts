@@ -25,6 +25,7 @@ import {
 import { noteCredentials } from '../store/renewals.ts'
 import { subscribeGateway } from '../subscriptions/subscribe-gateway.ts'
 import type { AnsweredHellos } from './answered-hellos.ts'
+import { isChallengeMet } from './challenge.ts'
 import { type HelloVerdict, judgeHello, type Known } from './judge-hello.ts'
 import { mintCredentials } from './mint-credentials.ts'
 import type { RefusalBudget } from './refusal-budget.ts'
@@ -194,6 +195,7 @@ function gatherKnown(
   return {
     now: world.now(),
     secret: secret?.clusterId === cluster.id ? secret : undefined,
+    isChallengeMet: isChallengeMet(store, cluster.id, hello),
     signingKeyId: keyIds.signing,
     isSealingKeyPinned: () => keyIds.sealing === keyIds.pinnedSealing,
     byKey: findInstanceByKey(store, cluster.id, keyIds.signing),

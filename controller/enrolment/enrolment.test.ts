@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { z } from 'zod'
 import { realWorld } from '../../protocol/real-world.ts'
 import {
   aResult,
@@ -27,9 +28,54 @@ async function newAgent(name?: string, uuid?: string): Promise<MiniatureAgent> {
   return parts.use(await createMiniatureAgent(bootstrap, world, uuid))
 }
 
+async function aChallenge(instanceUuid: string) {
+  const { body } = await controller.api.post('/v1/clusters/c1/challenges', { instanceUuid })
+  const challenge = Buffer.from(z.string().parse(body['challenge']), 'base64url')
+  return { body, challenge: Uint8Array.from(challenge) }
+}
+
+async function newChallenged(uuid: string): Promise<MiniatureAgent> {
+  const bootstrap = await readBootstrap(controller.api, 'c1', undefined, { challenge: true })
+  expect(bootstrap.needsChallenge).toBe(true)
+  return parts.use(await createMiniatureAgent(bootstrap, world, uuid))
+}
+
 async function instance(name: string) {
   return (await controller.api.get(`/v1/clusters/c1/instances/${name}`)).body
 }
+
+describe('an agent whose user-data needs a challenge', () => {
+  const uuid = 'a1b2c3d4-0000-4000-8000-00000000000a'
+  const neighbour = 'a1b2c3d4-0000-4000-8000-00000000000b'
+  test('is let in by its own, which is the same after a restart, and then needs it no more', async () => {
+    const agent = await newChallenged(uuid)
+    const { body, challenge } = await aChallenge(uuid.toUpperCase())
+    expect(body).toMatchObject({ key: 'sahara-agent-challenge', required: true })
+    await controller.restart()
+    expect((await aChallenge(uuid)).challenge).toEqual(challenge)
+    expect(await agent.enrol({ challenge })).toMatchObject({ verdict: 'welcome' })
+    expect(await agent.enrol()).toMatchObject({ verdict: 'welcome' })
+  })
+
+  test('cannot take the place of a neighbour that is still booting', async () => {
+    const thief = await newChallenged(neighbour)
+    const own = await aChallenge(uuid)
+    for (const shown of [{}, { challenge: own.challenge }, { challenge: new Uint8Array(32) }]) {
+      expect(await thief.enrol(shown)).toMatchObject({
+        verdict: 'refused',
+        reason: { code: 'challenge-missing' },
+      })
+    }
+    const rightful = await newChallenged(neighbour)
+    const { challenge } = await aChallenge(neighbour)
+    expect(await rightful.enrol({ challenge })).toMatchObject({ verdict: 'welcome' })
+  })
+
+  test('is told apart from a cluster that asks for none', async () => {
+    await readBootstrap(controller.api, 'c1')
+    expect((await aChallenge(uuid)).body).toMatchObject({ required: false })
+  })
+})
 
 describe('an agent with user-data of its own', () => {
   test('enrols, and gets one signed URL for each right', async () => {

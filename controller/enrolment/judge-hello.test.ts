@@ -31,8 +31,15 @@ function anInstance(differences: Partial<Instance> = {}): Instance {
 
 const expected = anInstance({ enrolledAt: null, signingKeyId: null, instanceUuid: null })
 const enrolled = anInstance()
-const secretOfW1 = { clusterId: 'c1', instanceName: 'w1', createdAt: earlier, expiresAt: later }
+const secretOfW1 = {
+  clusterId: 'c1',
+  instanceName: 'w1',
+  needsChallenge: false,
+  createdAt: earlier,
+  expiresAt: later,
+}
 const secretOfAny = { ...secretOfW1, instanceName: null }
+const secretWithChallenge = { ...secretOfAny, needsChallenge: true }
 
 function aHello(differences: Partial<Hello> = {}): Hello {
   return {
@@ -53,6 +60,7 @@ function known(differences: Partial<Known> = {}): Known {
   return {
     now: noon,
     secret: secretOfW1,
+    isChallengeMet: false,
     signingKeyId: 'key-2',
     isSealingKeyPinned: () => true,
     byKey: undefined,
@@ -64,6 +72,24 @@ function known(differences: Partial<Known> = {}): Known {
     ...differences,
   }
 }
+
+describe('a hello whose secret needs a challenge', () => {
+  test('is let in by it', () => {
+    const met = known({ secret: secretWithChallenge, isChallengeMet: true })
+    expect(judgeHello(aHello({ instanceName: 'w2' }), met)).toEqual({ do: 'create', name: 'w2' })
+  })
+
+  test('is refused without it, which is an alert at the instance that it said to be', () => {
+    const unmet = known({ secret: secretWithChallenge, byUuid: enrolled })
+    const verdict = { do: 'refuse', code: 'challenge-missing', alertOn: enrolled }
+    expect(judgeHello(aHello({ instanceUuid: 'uuid-1' }), unmet)).toMatchObject(verdict)
+  })
+
+  test('needs none once its key is pinned', () => {
+    const again = known({ secret: secretWithChallenge, byKey: enrolled })
+    expect(judgeHello(aHello(), again)).toEqual({ do: 'answer', instance: enrolled })
+  })
+})
 
 describe('a hello', () => {
   test.for([

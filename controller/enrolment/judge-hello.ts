@@ -8,6 +8,8 @@ export interface Known {
   now: Date
   /** The secret that the hello shows, if it is one of this cluster's. */
   secret: EnrolmentSecret | undefined
+  /** The hello shows the challenge of the instance whose UUID it tells. */
+  isChallengeMet: boolean
   /** RFC 7638 thumbprint of the hello's Ed25519 key. */
   signingKeyId: string
   /** Whether the sealing key is the one pinned with it. */
@@ -40,6 +42,7 @@ export type HelloVerdict =
 
 type RefusalCode =
   | 'secret-refused'
+  | 'challenge-missing'
   | 'key-pinned'
   | 'uuid-taken'
   | 'unknown-instance'
@@ -49,7 +52,8 @@ type RefusalCode =
 /**
  * Decides about a hello that was proved to come from the holder of its keys. Pure.
  *
- * The first key for an instance is pinned. A second one is refused, so that a thief of user-data who comes second gets
+ * Where the secret needs a challenge, only the Nova server of that UUID can show it, and so come first. The first key for
+ * an instance is pinned. A second one is refused, so that a thief of user-data who comes second gets
  * nothing, and one who comes first is noticed when the real instance is refused.
  */
 export function judgeHello(hello: Hello, known: Known): HelloVerdict {
@@ -72,6 +76,12 @@ export function judgeHello(hello: Hello, known: Known): HelloVerdict {
       'this key was forgotten; make new user-data for it',
       undefined,
     )
+  }
+  if (secret.needsChallenge && !known.isChallengeMet) {
+    // Before anything is said about who is there: only the server of this UUID can read its challenge.
+    const message =
+      'it does not show the challenge in the metadata of the server that it says it is'
+    return refuse('challenge-missing', message, known.byUuid)
   }
   return secret.instanceName === null
     ? judgeAnyInstance(hello, known)

@@ -13,6 +13,8 @@ export interface UserDataOrder {
   instance?: string
   format: 'cloud-config' | 'script'
   validDays: number
+  /** Let in only who also shows the challenge in its Nova server's metadata. */
+  challenge: boolean
 }
 
 /**
@@ -24,18 +26,29 @@ export interface UserDataOrder {
 export async function makeUserData(
   context: Context,
   cluster: Cluster,
-  { instance, format, validDays }: UserDataOrder,
+  { instance, format, validDays, challenge }: UserDataOrder,
 ): Promise<{ userData: string; expiresAt: Date }> {
   const { store, world } = context
   const now = world.now()
   const expiresAt = new Date(now.getTime() + validDays * 86_400_000)
   const enrolmentSecret = Uint8Array.from(world.randomBytes(32))
-  const bootstrap = await makeBootstrap(context, cluster, { instance, enrolmentSecret, expiresAt })
+  const bootstrap = await makeBootstrap(context, cluster, {
+    instance,
+    enrolmentSecret,
+    expiresAt,
+    challenge,
+  })
   const userData = renderUserData(bootstrap, format)
   await store.write(() => {
     if (instance !== undefined) expectInstance(context, cluster, instance)
     const instanceName = instance ?? null
-    const row = { clusterId: cluster.id, instanceName, createdAt: now, expiresAt }
+    const row = {
+      clusterId: cluster.id,
+      instanceName,
+      needsChallenge: challenge,
+      createdAt: now,
+      expiresAt,
+    }
     insertEnrolmentSecret(store, enrolmentSecret, row)
   })
   return { userData, expiresAt }
@@ -48,10 +61,12 @@ async function makeBootstrap(
     instance,
     enrolmentSecret,
     expiresAt: expires,
+    challenge,
   }: {
     instance: string | undefined
     enrolmentSecret: Uint8Array<ArrayBuffer>
     expiresAt: Date
+    challenge: boolean
   },
 ): Promise<Bootstrap> {
   const keys = await keyring.keysOf(cluster.id)
@@ -69,6 +84,7 @@ async function makeBootstrap(
     commandKey: keys.signingPublic,
     enrolmentKey: keys.enrolmentPublic,
     enrolmentSecret,
+    ...(challenge ? { needsChallenge: true } : {}),
     hello,
     lobby,
     ...(certificateAuthority === undefined ? {} : { certificateAuthority }),

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { z } from 'zod'
-import { Moment, toMs } from './database.ts'
+import { Flag, Moment, toMs } from './database.ts'
 import type { Store } from './open-store.ts'
 
 /** A secret that user-data carries; only its digest is kept. It is 256 random bits, so that a plain digest gives nothing away. */
@@ -8,6 +8,8 @@ export interface EnrolmentSecret {
   clusterId: string
   /** The instance that it is for; `null`: any of the cluster. */
   instanceName: string | null
+  /** It counts only together with the instance's challenge. */
+  needsChallenge: boolean
   createdAt: Date
   expiresAt: Date
 }
@@ -16,6 +18,7 @@ const SecretRow = z
   .object({
     cluster_id: z.string(),
     instance_name: z.string().nullable(),
+    needs_challenge: Flag,
     created_at: Moment,
     expires_at: Moment,
   })
@@ -23,6 +26,7 @@ const SecretRow = z
     (row): EnrolmentSecret => ({
       clusterId: row.cluster_id,
       instanceName: row.instance_name,
+      needsChallenge: row.needs_challenge,
       createdAt: row.created_at,
       expiresAt: row.expires_at,
     }),
@@ -35,7 +39,7 @@ export function findEnrolmentSecret(
 ): EnrolmentSecret | undefined {
   return database.get(
     SecretRow,
-    `SELECT cluster_id, instance_name, created_at, expires_at FROM enrolment_secrets
+    `SELECT cluster_id, instance_name, needs_challenge, created_at, expires_at FROM enrolment_secrets
      WHERE sha256 = :sha256`,
     { sha256: digest(secret) },
   )
@@ -48,12 +52,13 @@ export function insertEnrolmentSecret(
   row: EnrolmentSecret,
 ): void {
   database.run(
-    `INSERT INTO enrolment_secrets (sha256, cluster_id, instance_name, created_at, expires_at)
-     VALUES (:sha256, :clusterId, :instanceName, :createdAt, :expiresAt)`,
+    `INSERT INTO enrolment_secrets (sha256, cluster_id, instance_name, needs_challenge, created_at, expires_at)
+     VALUES (:sha256, :clusterId, :instanceName, :needsChallenge, :createdAt, :expiresAt)`,
     {
       sha256: digest(secret),
       clusterId: row.clusterId,
       instanceName: row.instanceName,
+      needsChallenge: row.needsChallenge ? 1 : 0,
       createdAt: toMs(row.createdAt),
       expiresAt: toMs(row.expiresAt),
     },
@@ -68,6 +73,16 @@ export function lastSecretExpiry({ database }: Store, clusterId: string): Date |
      ORDER BY expires_at DESC LIMIT 1`,
     { clusterId },
   )?.expires_at
+}
+
+/** Whether one of a cluster's secrets counts only together with a challenge. */
+export function anyNeedsChallenge({ database }: Store, clusterId: string): boolean {
+  const found = database.get(
+    z.object({ found: z.number() }),
+    `SELECT 1 AS found FROM enrolment_secrets WHERE cluster_id = :clusterId AND needs_challenge = 1 LIMIT 1`,
+    { clusterId },
+  )
+  return found !== undefined
 }
 
 /** The secrets of a forgotten instance's user-data enrol nobody any more. Call it inside `write`. */

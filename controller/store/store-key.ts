@@ -10,6 +10,8 @@ export interface StoreKey {
   open: (sealed: Uint8Array, place: string) => Uint8Array
   /** A keyed digest, of texts that may be guessable. */
   digest: (text: string) => Uint8Array
+  /** 256 bits that nobody can foretell who has not the key, and that are the same for the same text. */
+  challenge: (text: string) => Uint8Array
 }
 
 const nonceBytes = 12
@@ -19,6 +21,7 @@ const tagBytes = 16
 export function createStoreKey(master: Uint8Array, world: Pick<World, 'randomBytes'>): StoreKey {
   const sealingKey = deriveKey(master, 'sahara-controller store sealing')
   const digestKey = deriveKey(master, 'sahara-controller store digest')
+  const challengeKey = deriveKey(master, 'sahara-controller enrolment challenge')
   return {
     seal: (secret, place) => {
       const nonce = world.randomBytes(nonceBytes)
@@ -44,6 +47,7 @@ export function createStoreKey(master: Uint8Array, world: Pick<World, 'randomByt
       }
     },
     digest: (text) => createHmac('sha256', digestKey).update(text).digest(),
+    challenge: (text) => createHmac('sha256', challengeKey).update(text).digest(),
   }
 }
 

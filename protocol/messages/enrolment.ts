@@ -37,6 +37,8 @@ export const Bootstrap = z.strictObject({
   enrolmentKey: PublicKey,
   /** Shown once, inside the sealed hello. */
   enrolmentSecret: Bytes,
+  /** The hello must also show the challenge that stands in this server's Nova metadata, where no other server can read it. */
+  needsChallenge: z.exactOptional(z.literal(true)),
   /** `messages` of the return queue: POST. */
   hello: SignedUrl,
   /** `messages` of the lobby: GET. */
@@ -45,6 +47,9 @@ export const Bootstrap = z.strictObject({
   certificateAuthority: z.exactOptional(z.string()),
 })
 export type Bootstrap = z.output<typeof Bootstrap>
+
+/** Under this key of its Nova server's metadata an instance finds its challenge, in base64url. */
+export const challengeKey = 'sahara-agent-challenge'
 
 /** The agent's first word, signed with the very key that it announces and sealed to the cluster's enrolment key. */
 export const Hello = z.looseObject({
@@ -55,6 +60,8 @@ export const Hello = z.looseObject({
   /** Fresh for each hello; the welcome repeats it. */
   nonce: Bytes.refine((nonce) => nonce.length >= 16, 'must be at least 128 bits'),
   enrolmentSecret: z.exactOptional(Bytes),
+  /** What stood under `challengeKey`: proves that this instance is the server whose UUID it tells. */
+  challenge: z.exactOptional(Bytes),
   instanceName: z.exactOptional(Name),
   instanceUuid: InstanceUuid,
   /** X25519: commands are sealed to it. */

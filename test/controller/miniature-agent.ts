@@ -44,8 +44,9 @@ export async function readBootstrap(
   api: TestApi,
   cluster: string,
   instance?: string,
+  more: { challenge?: boolean } = {},
 ): Promise<Bootstrap> {
-  const request = { format: 'script', ...(instance === undefined ? {} : { instance }) }
+  const request = { format: 'script', ...(instance === undefined ? {} : { instance }), ...more }
   const { body } = await api.post(`/v1/clusters/${cluster}/user-data`, request)
   const json = /^\{"v":1.*\}$/m.exec(z.string().parse(body['userData']))?.at(0)
   return Bootstrap.parse(JSON.parse(json ?? ''))

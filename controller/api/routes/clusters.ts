@@ -1,11 +1,21 @@
 import { z } from 'zod'
+import { challengeKey } from '../../../protocol/messages/enrolment.ts'
 import { createCluster } from '../../clusters/create-cluster.ts'
 import { deleteCluster } from '../../clusters/delete-cluster.ts'
+import { makeChallenge } from '../../enrolment/challenge.ts'
 import { makeUserData } from '../../enrolment/make-user-data.ts'
 import { listClusters } from '../../store/clusters.ts'
+import { anyNeedsChallenge } from '../../store/enrolment-secrets.ts'
 import type { ApiParts } from '../api-parts.ts'
 import { requireCluster } from '../find.ts'
-import { Cluster, NewCluster, UserData, UserDataRequest } from '../resources.ts'
+import {
+  Challenge,
+  ChallengeRequest,
+  Cluster,
+  NewCluster,
+  UserData,
+  UserDataRequest,
+} from '../resources.ts'
 import { json, noBody, noQuery, type Route, route } from '../route.ts'
 import { showCluster } from '../show.ts'
 
@@ -81,5 +91,22 @@ export function clusterRoutes({
       return json(201, UserData, { ...made, format: body.format })
     },
   })
-  return [create, list, read, remove, userData]
+  const challenge = route({
+    method: 'POST',
+    path: '/v1/clusters/{cluster}/challenges',
+    summary: "Make an instance's challenge, for its Nova server's metadata; it is a secret",
+    query: noQuery,
+    body: ChallengeRequest,
+    answers: { 200: { description: 'its challenge', schema: Challenge } },
+    run: async ({ param, body }) => {
+      const { id } = requireCluster(context, param('cluster'))
+      const made = makeChallenge(context.store, id, body.instanceUuid)
+      return json(200, Challenge, {
+        key: challengeKey,
+        challenge: Buffer.from(made).toString('base64url'),
+        required: anyNeedsChallenge(context.store, id),
+      })
+    },
+  })
+  return [create, list, read, remove, userData, challenge]
 }
