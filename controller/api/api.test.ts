@@ -163,6 +163,42 @@ describe('an idempotency key', () => {
   })
 })
 
+describe('an idempotency key for a whole cluster', () => {
+  const commandsOfAll = '/v1/clusters/c1/commands'
+  const key = { 'idempotency-key': 'once' }
+  const Made = z.object({ commands: z.array(z.object({ id: z.string(), instance: z.string() })) })
+
+  test('gives the same commands again, and none to an instance that has enrolled since', async () => {
+    const answers = await Promise.all([
+      controller.api.post(commandsOfAll, ping, key),
+      controller.api.post(commandsOfAll, ping, key),
+    ])
+    expect(answers.map(({ status }) => status).toSorted((a, b) => a - b)).toEqual([200, 202])
+    const [first, repeated] = answers.map(({ body }) => Made.parse(body).commands)
+    expect(repeated).toEqual(first)
+    const bootstrap = await readBootstrap(controller.api, 'c1', 'w2')
+    const second = 'a1b2c3d4-0000-4000-8000-00000000000b'
+    await parts.use(await createMiniatureAgent(bootstrap, world, second)).enrol()
+    await controller.restart()
+    const third = await controller.api.post(commandsOfAll, ping, key)
+    expect(third.status).toBe(200)
+    expect(Made.parse(third.body).commands).toEqual(first)
+    const fresh = await controller.api.post(commandsOfAll, ping, { 'idempotency-key': 'anew' })
+    expect(Made.parse(fresh.body).commands).toHaveLength(2)
+  })
+
+  test('is a conflict with another body, or when one instance was asked with it', async () => {
+    await controller.api.post(commandsOfAll, ping, key)
+    const conflict = { status: 409, body: { code: 'ERR_IDEMPOTENCY_CONFLICT' } }
+    const other = { ...ping, timeoutSeconds: 5 }
+    expect(await controller.api.post(commandsOfAll, other, key)).toMatchObject(conflict)
+    expect(await controller.api.post(commandsOfW1, ping, key)).toMatchObject(conflict)
+    const one = { 'idempotency-key': 'for one' }
+    await controller.api.post(commandsOfW1, ping, one)
+    expect(await controller.api.post(commandsOfAll, ping, one)).toMatchObject(conflict)
+  })
+})
+
 describe('a command in a listing', () => {
   test('shows neither environment values nor content', async () => {
     const operation = {

@@ -32,7 +32,7 @@ import { Bytes, Instant, Name, Sha256 } from '../../protocol/messages/wire-types
  * | POST /v1/clusters/{cluster}/instances/{instance}/allow-enrolment | | 200 Instance; lets a new key replace the pinned one, once |
  * | POST /v1/contents | application/octet-stream | 201 StoredContent; kept until no open command uses it and an hour has passed |
  * | POST /v1/clusters/{cluster}/instances/{instance}/commands | NewCommand; header Idempotency-Key | 202 CommandRecord (200 the same one when the key was used before; 409 when it was used with another body) |
- * | POST /v1/clusters/{cluster}/commands | NewCommand | 202 {commands: CommandRecord[]}: one for each enrolled instance, all or none |
+ * | POST /v1/clusters/{cluster}/commands | NewCommand; header Idempotency-Key | 202 {commands: CommandRecord[]}: one for each enrolled instance, all or none (200 the same ones, and 409, as above) |
  * | GET /v1/commands?cluster=&instance=&state=&limit=&before= | | 200 {commands: CommandRecord[]}, newest first; `before` is an id |
  * | GET /v1/commands/{id}?wait=SECONDS | | 200 CommandRecord; waits for its end, at most 300 s |
  * | GET /v1/commands/{id}/output?offset=N&follow=true | | 200 application/x-ndjson of OutputLine, in order; with follow until the command's end |

@@ -6,7 +6,11 @@ import type { Departures } from '../dispatch/departures.ts'
 import { InstanceNotEnrolledError, InstanceNotFoundError, LimitReachedError } from '../errors.ts'
 import { countOpenCommands } from '../store/commands.ts'
 import { noteContent } from '../store/contents.ts'
-import { findByIdempotencyKey, insertIdempotencyKey } from '../store/idempotency-keys.ts'
+import {
+  findAllByIdempotencyKey,
+  findByIdempotencyKey,
+  insertIdempotencyKey,
+} from '../store/idempotency-keys.ts'
 import { type Instance, readInstance } from '../store/instances.ts'
 import { checkNewCommand } from './check-new-command.ts'
 import { fileCommand, type Order } from './file-command.ts'
@@ -20,6 +24,7 @@ export interface Intake {
 /**
  * Takes on one command for each of the instances, all or none; they are flushed to the store when it resolves.
  *
+ * @param inWrite may give others back instead of filing them, within the transaction.
  * @returns their ids, in the order of the instances.
  * @throws {RequestInvalidError | ContentNotFoundError | InstanceNotEnrolledError | LimitReachedError}
  */
@@ -28,10 +33,11 @@ export async function createCommands(
   { contents, departures }: Intake,
   instances: readonly Instance[],
   request: NewCommand,
+  inWrite: (file: () => string[]) => string[] = (file) => file(),
 ): Promise<string[]> {
   const order = await prepareOrder(context, contents, request)
   const ids = await context.store.write(() =>
-    instances.map((instance) => fileForInstance(context, instance, order)),
+    inWrite(() => instances.map((instance) => fileForInstance(context, instance, order))),
   )
   for (const instance of instances) departures.wake(instance.id)
   return ids
@@ -50,7 +56,7 @@ export async function createCommandOnce(
   key: string,
 ): Promise<{ id: string; isNew: boolean }> {
   const { store } = context
-  const bodyDigest = store.key.digest(JSON.stringify(z.encode(NewCommand, request)))
+  const bodyDigest = digestOf(context, 'one', request)
   const use = { instanceId: instance.id, key, bodyDigest }
   // Looked up once before, as the content of an old command may be gone by now.
   const known = findByIdempotencyKey(store, use)
@@ -65,6 +71,44 @@ export async function createCommandOnce(
   })
   departures.wake(instance.id)
   return made
+}
+
+/**
+ * Takes on one command for each of a cluster's instances, once for each idempotency key: the same key with the same body
+ * gives the same commands again, for instances that have enrolled meanwhile too.
+ *
+ * @throws {IdempotencyConflictError} the key was used with another body, or for one instance; and as `createCommands`.
+ */
+export async function createCommandsOnce(
+  context: Context,
+  intake: Intake,
+  { clusterId, instances }: { clusterId: string; instances: readonly Instance[] },
+  request: NewCommand,
+  key: string,
+): Promise<{ ids: string[]; isNew: boolean }> {
+  const { store } = context
+  const use = { key, bodyDigest: digestOf(context, 'all', request) }
+  const known = findAllByIdempotencyKey(store, { ...use, clusterId })
+  if (known.length > 0) return { ids: known, isNew: false }
+  let isNew = true
+  const ids = await createCommands(context, intake, instances, request, (file) => {
+    const meanwhile = findAllByIdempotencyKey(store, { ...use, clusterId })
+    isNew = meanwhile.length === 0
+    if (!isNew) return meanwhile
+    const made = file()
+    for (const [index, commandId] of made.entries()) {
+      const instanceId = instances[index]?.id ?? ''
+      insertIdempotencyKey(store, { ...use, instanceId, commandId })
+    }
+    return made
+  })
+  return { ids, isNew }
+}
+
+/** Keyed, as a body may hold what is easily guessed. */
+function digestOf({ store }: Context, route: 'one' | 'all', request: NewCommand): Uint8Array {
+  const json = JSON.stringify(z.encode(NewCommand, request))
+  return store.key.digest(route === 'one' ? json : `all ${json}`)
 }
 
 async function prepareOrder(

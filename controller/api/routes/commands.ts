@@ -1,6 +1,10 @@
 import { z } from 'zod'
 import { cancelCommand } from '../../commands/cancel-command.ts'
-import { createCommandOnce, createCommands } from '../../commands/create-commands.ts'
+import {
+  createCommandOnce,
+  createCommands,
+  createCommandsOnce,
+} from '../../commands/create-commands.ts'
 import { waitForEnd } from '../../commands/wait-for-end.ts'
 import { InstanceNotEnrolledError } from '../../errors.ts'
 import { listCommands } from '../../store/commands.ts'
@@ -14,7 +18,14 @@ import { showCommand } from '../show.ts'
 
 const CommandList = z.object({ commands: z.array(CommandRecord) })
 
-const IdempotencyKey = z.object({ 'Idempotency-Key': z.string().min(1).max(255) })
+const IdempotencyKey = z.object({ 'Idempotency-Key': z.string().min(1).max(255).optional() })
+const keyHeader = { 'Idempotency-Key': 'the same key and body again give the same again' }
+
+/** @throws {RequestInvalidError} */
+function readKey(header: (name: string) => string | undefined): string | undefined {
+  const named = { 'Idempotency-Key': header('idempotency-key') }
+  return parseRequest(IdempotencyKey, named, 'headers')['Idempotency-Key']
+}
 
 const ListQuery = z
   .strictObject({
@@ -45,26 +56,19 @@ export function commandRoutes(parts: ApiParts): readonly Route[] {
     summary: 'Have an instance run a command',
     query: noQuery,
     body: NewCommand,
-    headers: { 'Idempotency-Key': 'the same key and body again give the same command again' },
+    headers: keyHeader,
     answers: {
       202: { description: 'the new command', schema: CommandRecord },
       200: { description: 'the command that this key has made before', schema: CommandRecord },
     },
     run: async ({ param, body, header }) => {
       const { instance } = requireInstance(context, param('cluster'), param('instance'))
-      const key = header('idempotency-key')
+      const key = readKey(header)
       if (key === undefined) {
         const [id = ''] = await createCommands(context, parts, [instance], body)
         return json(202, CommandRecord, show(id))
       }
-      const named = parseRequest(IdempotencyKey, { 'Idempotency-Key': key }, 'headers')
-      const { id, isNew } = await createCommandOnce(
-        context,
-        parts,
-        instance,
-        body,
-        named['Idempotency-Key'],
-      )
+      const { id, isNew } = await createCommandOnce(context, parts, instance, body, key)
       return json(isNew ? 202 : 200, CommandRecord, show(id))
     },
   })
@@ -74,15 +78,25 @@ export function commandRoutes(parts: ApiParts): readonly Route[] {
     summary: 'Have each enrolled instance of a cluster run a command; all are taken on, or none',
     query: noQuery,
     body: NewCommand,
-    answers: { 202: { description: 'one command for each instance', schema: CommandList } },
-    run: async ({ param, body }) => {
+    headers: keyHeader,
+    answers: {
+      202: { description: 'one command for each instance', schema: CommandList },
+      200: { description: 'the commands that this key has made before', schema: CommandList },
+    },
+    run: async ({ param, body, header }) => {
       const cluster = requireCluster(context, param('cluster'))
       const enrolled = listInstances(context.store, cluster.id).filter(
         ({ enrolledAt }) => enrolledAt !== null,
       )
       if (enrolled.length === 0) throw new InstanceNotEnrolledError(`any of ${cluster.name}`)
-      const ids = await createCommands(context, parts, enrolled, body)
-      return json(202, CommandList, { commands: ids.map(show) })
+      const key = readKey(header)
+      if (key === undefined) {
+        const ids = await createCommands(context, parts, enrolled, body)
+        return json(202, CommandList, { commands: ids.map(show) })
+      }
+      const those = { clusterId: cluster.id, instances: enrolled }
+      const { ids, isNew } = await createCommandsOnce(context, parts, those, body, key)
+      return json(isNew ? 202 : 200, CommandList, { commands: ids.map(show) })
     },
   })
   const list = route({

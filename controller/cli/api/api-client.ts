@@ -96,8 +96,8 @@ export function createApiClient(connection: ApiConnection) {
         headersTimeoutMs: 0,
       }),
     /**
-     * One command for the named instance, or one for each of the cluster's. With an idempotency key the post for a
-     * named instance may be repeated after a lost answer; the API knows none for a whole cluster.
+     * One command for the named instance, or one for each of the cluster's. With an idempotency key the post may be
+     * repeated after a lost answer.
      */
     postCommand: (target: Target, body: z.input<typeof NewCommand>, idempotencyKey?: string) =>
       postCommand(connection, target, body, idempotencyKey),
@@ -147,7 +147,12 @@ async function postCommand(
 ): Promise<Answer<CommandRecord[]>> {
   if (instance === undefined) {
     const path = ['clusters', cluster, 'commands']
-    const { value, text } = await exchange(Commands, { method: 'POST', path, json })
+    const { value, text } = await exchange(Commands, {
+      method: 'POST',
+      path,
+      json,
+      idempotencyKey,
+    })
     return { value: value.commands, text }
   }
   const path = [...instancePath({ cluster, instance }), 'commands']
