@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config'
 
-/** CI's machine is shared: what a neighbour's load broke may try once more there; the report names every test that did. */
-const retry = process.env['CI'] === undefined ? 0 : 1
+/** CI's machine is shared: what a neighbour’s load broke may try twice more there; the report names every test that did. */
+const retry = process.env['CI'] === undefined ? 0 : 2
 
 export default defineConfig({
   test: {

@@ -23,7 +23,7 @@ export default class ClosingLineReporter implements Reporter {
       }
     }
     process.once('exit', () => {
-      for (const name of flaky) process.stdout.write(`\npassed at the second try: ${name}`)
+      for (const name of flaky) process.stdout.write(`\npassed only at a later try: ${name}`)
       for (const [server, tests] of [...passedOn].toSorted(([a], [b]) => (a < b ? -1 : 1))) {
         process.stdout.write(`\n${server}: ${tests} tests passed`)
       }
