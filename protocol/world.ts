@@ -4,7 +4,7 @@ export interface World {
   now: () => Date
   /** A clock that never jumps, in milliseconds from an arbitrary point. */
   monotonicMs: () => number
-  /** Resolves after `ms` milliseconds; rejects with an AbortError when the signal is aborted. */
+  /** Resolves after `ms` milliseconds; rejects with the signal's reason when it is aborted. */
   sleep: (ms: number, signal?: AbortSignal) => Promise<void>
   /** A number from 0 (inclusive) to 1 (exclusive), for jitter; never for secrets. */
   random: () => number

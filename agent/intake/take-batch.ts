@@ -1,4 +1,4 @@
-import { statfs } from 'node:fs/promises'
+import { statfsSync } from 'node:fs'
 import type { Command, Operation } from '../../protocol/messages/command.ts'
 import type { Key } from '../../protocol/sealing/keys.ts'
 import type { ClaimedMessage } from '../../protocol/zaqar/claims.ts'
@@ -121,7 +121,7 @@ async function takeCommands(judged: readonly Judged[], parts: TakeParts): Promis
   const acknowledged = [...dropped, ...refused].map(({ messageId }) => messageId)
   const fresh = wanted.filter(({ command }) => !parts.refusals.has(command.id))
   if (fresh.length === 0) return acknowledged
-  const admitted = await admitByRoom(fresh, parts)
+  const admitted = admitByRoom(fresh, parts)
   const tasks = admitted.map((one) => toTask(one, parts))
   try {
     await parts.journal.take(tasks.map(({ entry }) => entry))
@@ -163,8 +163,8 @@ function toTask(
  * Refuses commands while the disk has no room for the content that is to come, beside its reserve. The reserve is what the
  * journal takes the refusal into, so that even a crash does not make us run what was refused.
  */
-async function admitByRoom(fresh: readonly Judged[], parts: TakeParts): Promise<readonly Judged[]> {
-  let roomBytes = await findRoom(parts)
+function admitByRoom(fresh: readonly Judged[], parts: TakeParts): readonly Judged[] {
+  let roomBytes = findRoom(parts)
   const why = 'there is less free space than the reserve and the content that is to come'
   const verdict = { kind: 'answer', state: 'refused', reason: noSpace(why) } as const
   const admitted = fresh.map((one) => {
@@ -180,9 +180,9 @@ async function admitByRoom(fresh: readonly Judged[], parts: TakeParts): Promise<
 }
 
 /** Bytes that are free beyond the reserve; below zero where there is less than that. */
-async function findRoom({ commandsDirectory, limits, log }: TakeParts): Promise<number> {
+function findRoom({ commandsDirectory, limits, log }: TakeParts): number {
   try {
-    const { bavail, bsize } = await statfs(commandsDirectory)
+    const { bavail, bsize } = statfsSync(commandsDirectory)
     return bavail * bsize - limits.reserveBytes
   } catch (error) {
     log.warn({ error: String(error) }, 'free space cannot be told')

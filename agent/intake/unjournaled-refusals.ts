@@ -77,7 +77,10 @@ export function createUnjournaledRefusals(parts: RefusalParts): UnjournaledRefus
     }
     await acknowledge(refused.map(({ messageId }) => messageId))
     await Promise.all(
-      refused.map(async ({ command }) => replyTo(command, parts, closing).sendResult(result)),
+      refused.map(async ({ command }) => {
+        const replies = replyTo(command, parts, closing)
+        await replies.sendResult(replies.sealResult(result))
+      }),
     )
   }
 

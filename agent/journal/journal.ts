@@ -247,7 +247,7 @@ function readFact(
   sql: Statements,
   name: 'forgotten-until' | 'report-sequence' | 'queue-paced' | 'clock-floor',
 ): number {
-  return z.looseObject({ value: z.number() }).parse(sql.fact.get(name)).value
+  return FactRow.parse(sql.fact.get(name)).value
 }
 
 function writeResult(result: Result): string {
@@ -255,6 +255,7 @@ function writeResult(result: Result): string {
 }
 
 const Json = z.string().transform((text): unknown => JSON.parse(text))
+const FactRow = z.looseObject({ value: z.number() })
 const Seq = z.looseObject({ seq: z.number() })
 
 const FoundRow = z

@@ -27,7 +27,7 @@ export async function beginInTime(
   parts: CarryOutParts,
 ): Promise<Begun> {
   try {
-    const directory = await prepareDirectory(task, parts)
+    const directory = prepareDirectory(task, parts)
     const contentPath = await waitForStart(task, held, replies, parts)
     // At most once: from here on, a crash leaves it to the runner's word whether it has begun.
     if (task.state === 'taken') await markBegun(task.command, parts)
@@ -38,9 +38,9 @@ export async function beginInTime(
   }
 }
 
-async function prepareDirectory({ command }: Task, parts: CarryOutParts): Promise<string> {
+function prepareDirectory({ command }: Task, parts: CarryOutParts): string {
   try {
-    return await makeCommandDirectory(command.id, parts)
+    return makeCommandDirectory(command.id, parts)
   } catch (error) {
     throw new EarlyEnd(noSpaceOr('no-directory', error))
   }
@@ -71,7 +71,7 @@ async function waitForStart(
     held.pointOfNoReturn()
     return contentPath
   } finally {
-    timer.abort()
+    timer.abort('over')
     closing.removeEventListener('abort', onClosing)
     held.early.removeEventListener('abort', onEarly)
   }

@@ -31,12 +31,15 @@ export async function carryOut(task: Task, parts: CarryOutParts): Promise<void> 
     const outcome = boundOutcome(await runOrAnswer(task, held, replies, parts), command, parts)
     const sending = sendOutput(task, outcome.running, replies, parts)
     const result = await abortable(outcome.ended, closing)
+    // Beside the journal's flush. Whoever waits for it hears of its failure.
+    const sealed = replies.sealResult(result)
+    sealed.catch(() => undefined)
     await recordEnd(task, result, place.leave, parts)
     place.leave()
     desk.delete(command.id)
     held.settleBegun(undefined)
     await sending.handedOver
-    await Promise.all([sending.sent, replies.sendResult(result)])
+    await Promise.all([sending.sent, replies.sendResult(sealed)])
     await untilJournaled(async () => journal.markSent(command.id), parts)
     await removeDirectory(command.id, parts)
   } catch (error) {

@@ -91,7 +91,7 @@ async function findAgain(
 async function resume(task: Task, parts: CarryOutParts): Promise<Resumption | { kind: 'unknown' }> {
   const { command } = task
   try {
-    const directory = await makeCommandDirectory(command.id, parts)
+    const directory = makeCommandDirectory(command.id, parts)
     const deadlineMs = Math.max(0, command.deadline.getTime() - parts.clock.now().getTime())
     const contentPath = command.content ? join(directory, 'content') : null
     const again = judgeOpened(task, parts)

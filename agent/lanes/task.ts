@@ -1,4 +1,4 @@
-import { mkdir } from 'node:fs/promises'
+import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Command, Operation } from '../../protocol/messages/command.ts'
 import type { EndState, Reason, Result } from '../../protocol/messages/replies.ts'
@@ -86,11 +86,12 @@ export function commandDirectory(id: string, parts: Pick<CarryOutParts, 'command
   return join(parts.commandsDirectory, id)
 }
 
-export async function makeCommandDirectory(
+/** At once: a trip through the thread pool takes longer than making it. */
+export function makeCommandDirectory(
   id: string,
   parts: Pick<CarryOutParts, 'commandsDirectory'>,
-): Promise<string> {
+): string {
   const directory = commandDirectory(id, parts)
-  await mkdir(directory, { recursive: true, mode: 0o700 })
+  mkdirSync(directory, { recursive: true, mode: 0o700 })
   return directory
 }

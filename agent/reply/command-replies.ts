@@ -1,5 +1,6 @@
 import type { Command } from '../../protocol/messages/command.ts'
 import type { Result } from '../../protocol/messages/replies.ts'
+import type { Envelope } from '../../protocol/sealing/envelope.ts'
 import { type Reply, sealReply } from '../../protocol/sealing/seal-reply.ts'
 import type { World } from '../../protocol/world.ts'
 import type { ServerClock } from '../clock/server-clock.ts'
@@ -17,8 +18,10 @@ export interface CommandReplies {
   progress: (contentBytes: number) => void
   /** Sends output while the command runs. */
   sendOutput: (running: RunningCommand, fromOffset: number) => OutputPump
-  /** Sends the result behind all that was said before; resolves when the return queue has taken it. */
-  sendResult: (result: Result) => Promise<void>
+  /** Seals the result; nobody hears of it yet. */
+  sealResult: (result: Result) => Promise<Envelope>
+  /** Sends the sealed result behind all that was said before; resolves when the return queue has taken it. */
+  sendResult: (sealed: Promise<Envelope>) => Promise<void>
 }
 
 /** What replying needs. */
@@ -31,7 +34,7 @@ export interface ReplyParts {
 }
 
 /** A command that ends within this time has no `accepted` of its own, in milliseconds. */
-const acceptDelayMs = 25
+const acceptDelayMs = 100
 /** Replies outlive the command's deadline by this, in seconds: the controller may be down for a day. */
 const marginSeconds = 86_400
 const ttlBounds = { least: 3600, most: 1_209_600 }
@@ -47,14 +50,16 @@ export function replyTo(
   const saidMore = new AbortController()
   let lastQueued = Promise.resolve()
 
-  /** Seals at once, but goes into the outbox in the order of the calls. */
-  const post = async (reply: Reply, replaces?: string): Promise<void> => {
+  const seal = async (reply: Reply) => sealReply(reply, command)
+
+  /** What is sealed side by side goes into the outbox in the order of the calls. */
+  const post = async (sealed: Promise<Envelope>, replaces?: string): Promise<void> => {
     const before = lastQueued
     const queued = Promise.withResolvers<void>()
     lastQueued = queued.promise
     let posted: Promise<void>
     try {
-      const envelope = await sealReply(reply, command)
+      const envelope = await sealed
       await before
       const ttlSeconds = replyTtlSeconds(command.deadline, clock.now())
       posted = outbox.post({ envelope, ttlSeconds, ...(replaces ? { replaces } : {}) })
@@ -65,7 +70,7 @@ export function replyTo(
   }
   const postAside = (reply: Reply, replaces?: string): void => {
     // Lost with the agent, it is not missed: the result says all that these say.
-    post(reply, replaces).catch((error: unknown) => {
+    post(seal(reply), replaces).catch((error: unknown) => {
       if (!closing.aborted) log.error({ command: command.id, ...describeError(error) }, 'no reply')
     })
   }
@@ -73,7 +78,7 @@ export function replyTo(
   const sink: OutputSink = {
     postOutput: async ({ offset, stream, parts }) => {
       const bytes = parts.length === 1 && parts[0] ? parts[0] : Buffer.concat(parts)
-      await post({ kind: 'output', offset, stream, bytes })
+      await post(seal({ kind: 'output', offset, stream, bytes }))
     },
     noteSent: (offset) => journal.noteOutputSent(command.id, offset),
   }
@@ -90,9 +95,10 @@ export function replyTo(
       postAside({ kind: 'progress', progress: { contentBytes } }, `progress ${command.id}`)
     },
     sendOutput: (running, fromOffset) => pumpOutput(running, fromOffset, sink, closing),
-    sendResult: async (result) => {
-      saidMore.abort()
-      await post({ kind: 'result', result: fitResult(result) })
+    sealResult: async (result) => seal({ kind: 'result', result: fitResult(result) }),
+    sendResult: async (sealed) => {
+      saidMore.abort('said')
+      await post(sealed)
     },
   }
 }

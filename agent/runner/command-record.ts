@@ -26,9 +26,7 @@ export type RecordedState =
  * @throws the file system's error, such as ENOSPC; nothing was begun then.
  */
 export function markBegun(directory: string, startedAt: Date): boolean {
-  const startTicks = readProcess(process.pid)?.startTicks ?? ''
-  const keeper = { bootId: readBootId(), pid: process.pid, startTicks }
-  const begun = { startedAt: startedAt.toISOString(), keeper } satisfies Begun
+  const begun = { startedAt: startedAt.toISOString(), keeper: describeSelf() } satisfies Begun
   let file: number
   try {
     file = openSync(join(directory, 'begun'), 'wx', 0o600)
@@ -40,6 +38,18 @@ export function markBegun(directory: string, startedAt: Date): boolean {
   // Room for the end is taken now: on a disk that is full by then, the end can still be told.
   writeOver(openSync(join(directory, 'end.reserve'), 'w', 0o600), ' '.repeat(reserveBytes))
   return true
+}
+
+let self: Begun['keeper'] | undefined
+
+/** Read once: for as long as this process lives, none of it changes. */
+function describeSelf(): Begun['keeper'] {
+  self ??= {
+    bootId: readBootId(),
+    pid: process.pid,
+    startTicks: readProcess(process.pid)?.startTicks ?? '',
+  }
+  return self
 }
 
 /** Records the end. The file appears whole, by a rename, or not at all. */

@@ -69,7 +69,7 @@ export function watchForEnding(spec: CommandSpec, world: World): Ending {
     noteOutput: () => {
       lastOutputAt = world.monotonicMs()
     },
-    stopWatching: () => over.abort(),
+    stopWatching: () => over.abort('over'),
     watch: async (tree, isHeldBack) => {
       start(endAfter(spec.timeoutMs, timedOut('timeout', `it ran for ${spec.timeoutMs} ms`)))
       if (spec.silenceMs !== null) start(endWhenSilent(spec.silenceMs, isHeldBack))

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { readFile } from 'node:fs/promises'
+import { readFileSync } from 'node:fs'
 import { promisify } from 'node:util'
 
 /** A line of the user database. */
@@ -37,9 +37,17 @@ export async function findUser(name: string | null): Promise<UserVerdict> {
 
 /** The user of a name or number, whoever we are ourselves. */
 export async function findUserEntry(nameOrNumber: string): Promise<User | undefined> {
-  const passwd = await readFile('/etc/passwd', 'utf8').catch(() => '')
-  const found = matchUser(passwd, nameOrNumber)
+  const found = matchUser(readPasswd(), nameOrNumber)
   return found ?? matchUser(await askNameService(nameOrNumber), nameOrNumber)
+}
+
+/** At once: each of the steps of reading a file would wait for a thread, with a command to begin. */
+function readPasswd(): string {
+  try {
+    return readFileSync('/etc/passwd', 'utf8')
+  } catch {
+    return ''
+  }
 }
 
 /** The line for a name; failing that, for a number. */

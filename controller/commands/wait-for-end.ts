@@ -31,7 +31,7 @@ export async function waitForEnd(
     }
     return command
   } finally {
-    timeout.abort()
+    timeout.abort('over')
     signal.removeEventListener('abort', giveUp)
   }
 }

@@ -133,7 +133,7 @@ async function postChunk(
 ): Promise<number> {
   const { config, queue, store, world } = context
   const instance = readInstance(store, command.instanceId)
-  const replyKey = readReplyKey(store, command.id)
+  const replyKey = readReplyKey(store, command.clusterId, command.id)
   const { contentSha256 } = command
   if (!instance || !replyKey || contentSha256 === null) return 0
   const bytes = await contents.read(contentSha256, offset, chunkLimitBytes)

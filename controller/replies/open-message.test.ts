@@ -15,7 +15,7 @@ let replyKey: Uint8Array
 beforeAll(async () => {
   opened = await openContextWithInstance()
   commandId = await opened.newCommand()
-  replyKey = readReplyKey(opened.context.store, commandId) ?? new Uint8Array()
+  replyKey = readReplyKey(opened.context.store, opened.clusterId, commandId) ?? new Uint8Array()
 })
 afterAll(async () => opened[Symbol.asyncDispose]())
 

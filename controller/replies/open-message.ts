@@ -12,7 +12,6 @@ import { openReply, type Reply } from '../../protocol/sealing/seal-reply.ts'
 import { openReport } from '../../protocol/sealing/seal-report.ts'
 import type { Context } from '../context.ts'
 import { readReplyKey } from '../store/command-secrets.ts'
-import { readCommand } from '../store/commands.ts'
 import { readInstance, readReportKey } from '../store/instances.ts'
 
 /** What a message on a return queue turned out to be. */
@@ -53,6 +52,8 @@ export async function openMessage(
   return await orDropped(context, open)
 }
 
+const CommandId = z.uuid()
+
 /** Looks up the key: all of this may fail for reasons of our own, and nothing after it. */
 async function findOpener(
   context: Context,
@@ -62,8 +63,8 @@ async function findOpener(
   const { store, keyring } = context
   switch (message.type) {
     case 'sahara-reply': {
-      const id = z.uuid().safeParse(message.keyId).data
-      const replyKey = id === undefined ? undefined : replyKeyOf(context, clusterId, id)
+      const id = CommandId.safeParse(message.keyId).data
+      const replyKey = id === undefined ? undefined : readReplyKey(store, clusterId, id)
       if (id === undefined || !replyKey) return async () => dropped('unknown-command')
       return async () => ({
         kind: 'reply',
@@ -110,9 +111,4 @@ async function orDropped<T>({ log }: Context, open: () => Promise<T>): Promise<T
 
 function dropped(reason: DropReason): Dropped {
   return { kind: 'dropped', reason }
-}
-
-function replyKeyOf({ store }: Context, clusterId: string, commandId: string) {
-  if (readCommand(store, commandId)?.clusterId !== clusterId) return undefined
-  return readReplyKey(store, commandId)
 }

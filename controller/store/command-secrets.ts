@@ -5,25 +5,28 @@ import type { Store } from './open-store.ts'
 
 /** The whole command, to be sealed to its agent; kept until it has ended. */
 export function readRequest({ database, key }: Store, id: string): Command | undefined {
-  const row = database.get(
-    z.object({ sealed_request: Blob.nullable() }),
-    `SELECT sealed_request FROM commands WHERE id = :id`,
-    { id },
-  )
+  const row = database.get(RequestRow, `SELECT sealed_request FROM commands WHERE id = :id`, { id })
   if (!row?.sealed_request) return undefined
   const text = new TextDecoder().decode(key.open(row.sealed_request, requestPlace(id)))
   return Command.parse(JSON.parse(text))
 }
 
-/** The key of a command's replies; kept until no more of them are waited for. */
-export function readReplyKey({ database, key }: Store, id: string): Uint8Array | undefined {
+/** The key of the replies to a cluster's command; kept until no more of them are waited for. */
+export function readReplyKey(
+  { database, key }: Store,
+  clusterId: string,
+  id: string,
+): Uint8Array | undefined {
   const row = database.get(
-    z.object({ sealed_reply_key: Blob.nullable() }),
-    `SELECT sealed_reply_key FROM commands WHERE id = :id`,
-    { id },
+    ReplyKeyRow,
+    `SELECT sealed_reply_key FROM commands WHERE id = :id AND cluster_id = :clusterId`,
+    { id, clusterId },
   )
   return row?.sealed_reply_key ? key.open(row.sealed_reply_key, replyKeyPlace(id)) : undefined
 }
+
+const RequestRow = z.object({ sealed_request: Blob.nullable() })
+const ReplyKeyRow = z.object({ sealed_reply_key: Blob.nullable() })
 
 /** Both as they go into the database. */
 export function sealSecrets(

@@ -189,12 +189,11 @@ export function listQueuedCommands(
 /** Instances for which something waits to be posted. */
 export function listInstancesWithQueued({ database }: Store): string[] {
   return database
-    .all(
-      z.object({ instance_id: z.string() }),
-      `SELECT DISTINCT instance_id FROM commands WHERE state = 'queued'`,
-    )
+    .all(InstanceIdRow, `SELECT DISTINCT instance_id FROM commands WHERE state = 'queued'`)
     .map((row) => row.instance_id)
 }
+
+const InstanceIdRow = z.object({ instance_id: z.string() })
 
 /** Commands on their way whose content the agent has not yet whole. */
 export function listCommandsWithContentLeft({ database }: Store): StoredCommand[] {
@@ -209,13 +208,15 @@ export function listCommandsWithContentLeft({ database }: Store): StoredCommand[
 export function hasOpenCancel({ database }: Store, targetId: string): boolean {
   return (
     database.get(
-      z.object({ id: z.string() }),
+      IdRow,
       `SELECT id FROM commands WHERE target_id = :targetId AND ended_at IS NULL
          AND shown ->> 'name' = 'cancel'`,
       { targetId },
     ) !== undefined
   )
 }
+
+const IdRow = z.object({ id: z.string() })
 
 /** How many commands people asked for have not ended: of an instance, of a cluster, or of all. */
 export function countOpenCommands(
@@ -241,10 +242,12 @@ const Count = z.object({ count: z.number() })
 /** When the next command is due. */
 export function nextCommandDueAt({ database }: Store): Date | undefined {
   return database.get(
-    z.object({ due_at: Moment }),
+    DueRow,
     `SELECT due_at FROM commands WHERE due_at IS NOT NULL ORDER BY due_at LIMIT 1`,
   )?.due_at
 }
+
+const DueRow = z.object({ due_at: Moment })
 
 /** A thousand at most, the earliest first. */
 export function listCommandsDue({ database }: Store, now: Date): StoredCommand[] {

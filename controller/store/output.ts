@@ -28,11 +28,13 @@ export function appendOutput({ database }: Store, commandSeq: number, piece: Pie
   )
 }
 
+const LengthRow = z.object({ length: z.number() })
+
 /** Keeps a piece behind a hole. Of two at one offset the longer one stays. */
 export function keepWaiting({ database }: Store, commandSeq: number, piece: Piece): void {
   const { offset, stream, bytes } = piece
   const found = database.get(
-    z.object({ length: z.number() }),
+    LengthRow,
     `SELECT length(bytes) AS length FROM waiting_output WHERE command_seq = :commandSeq AND offset = :offset`,
     { commandSeq, offset },
   )

@@ -29,7 +29,8 @@ export async function withDeadline<T>(
     inner.signal.throwIfAborted()
     throw error
   } finally {
-    timer.abort()
+    // A reason of our own: the default one is an error with a stack trace, for nobody.
+    timer.abort('over')
     outer?.removeEventListener('abort', passOn)
   }
 }
