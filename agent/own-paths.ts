@@ -1,4 +1,5 @@
 import { type AgentConfig, defaultConfigPath } from './config.ts'
+import { secretsHomes } from './secrets/secret-files.ts'
 import { statePaths } from './state-directory.ts'
 
 /** Where packages put the agent, and what systemd reads about it: whoever writes there is the agent from its next start on. */
@@ -22,6 +23,7 @@ export function ownPaths(config: AgentConfig): string[] {
     configPath,
     stateDirectory,
     auditDirectory(config),
+    ...secretsHomes(stateDirectory),
     ...installedPaths,
   ]
 }

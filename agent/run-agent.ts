@@ -1,4 +1,5 @@
 import { readNetwork } from '../protocol/network/read-network.ts'
+import type { Key } from '../protocol/sealing/keys.ts'
 import type { World } from '../protocol/world.ts'
 import { openAudit } from './audit/open-audit.ts'
 import { createBackground } from './background.ts'
@@ -29,6 +30,8 @@ export interface Outside {
   createOperations: (
     options: { stateDirectory: string; spoolLimitBytes: number; outputLimitBytes: number },
     world: World,
+    /** Opens the secrets of commands. */
+    sealingKey: Key,
   ) => Operations & AsyncDisposable
   /** Stop claiming, let end what is about to end, go. */
   stop: AbortSignal
@@ -97,7 +100,8 @@ export async function runAgent(config: AgentConfig, outside: Outside): Promise<v
     spoolLimitBytes: spool.outputLimitBytes,
     outputLimitBytes: limits.outputBytesPerCommand,
   }
-  await using operations = outside.createOperations(operationsOptions, world)
+  const { sealingKey } = introduction.parts.identity
+  await using operations = outside.createOperations(operationsOptions, world, sealingKey)
   await using background = createBackground(closing, log)
   await serve({
     ...startingParts,

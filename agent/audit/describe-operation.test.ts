@@ -21,9 +21,25 @@ describe('what the audit log says of a command', () => {
     ],
     ['a URL’s query', { name: 'http', url: `http://u:${secret}@localhost/x?key=${secret}` }],
     ['a header', { name: 'http', url: 'http://localhost/', headers: [['Authorization', secret]] }],
+    [
+      'a sealed secret',
+      { name: 'exec', argv: ['id'], secrets: { db: { sealed: secret, via: 'file' } } },
+    ],
     ['a field of no operation', { name: 'fly', wings: secret }],
   ] as const)('never holds %s', ([, operation]) => {
     expect(JSON.stringify(describeOperation({ operation }, 'redacted'))).not.toContain(secret)
+  })
+
+  test('names secrets, and gives no digest of them', () => {
+    const secrets = { 'db-password': { sealed: 'e30.x.y.z.w' }, token: { sealed: 'e30.x.y.z.w' } }
+    const operation = { name: 'exec', argv: ['id'], secrets }
+    const { words: _, ...rest } = describeOperation({ operation }, 'redacted')
+    expect(rest).toEqual({
+      operation: 'exec',
+      program: 'id',
+      argv: ['id'],
+      secrets: ['db-password', 'token'],
+    })
   })
 
   test('names words and digests, or digests alone', () => {

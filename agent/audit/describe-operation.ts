@@ -66,7 +66,7 @@ function describeCredentials(credentials: Credentials): Record<string, unknown> 
 }
 
 function describeExec(
-  { argv, script, interpreter, env, cwd, user, stdin, contentIs, pty }: ExecOperation,
+  { argv, script, interpreter, env, secrets, cwd, user, stdin, contentIs, pty }: ExecOperation,
   shown: ShownArguments,
 ): Record<string, unknown> {
   const names = Object.keys(env)
@@ -75,6 +75,8 @@ function describeExec(
     ...(script === undefined ? {} : { script: digestOf(script) }),
     ...(names.length === 0 ? {} : { environment: names.slice(0, wordsLimit).map(cutText) }),
     ...(names.length > wordsLimit ? { variables: describeAll(names) } : {}),
+    // Nothing of the values: a digest of a short one could be guessed at.
+    ...(secrets === undefined ? {} : { secrets: Object.keys(secrets) }),
     user,
     cwd: cwd === undefined ? undefined : cutText(cwd),
     ...(stdin === 'open' ? { stdin } : {}),

@@ -7,6 +7,7 @@ import {
   ReadOperation,
   WriteOperation,
 } from '../../protocol/messages/operations.ts'
+import type { Key } from '../../protocol/sealing/keys.ts'
 import type { World } from '../../protocol/world.ts'
 import { createRunnerClient } from '../runner/runner-client.ts'
 import { listSegments, segmentPath } from '../runner/spool-segments.ts'
@@ -61,15 +62,17 @@ export interface OperationHandler<Fields> {
   resume: (toRun: CommandToRun, fields: Fields) => Promise<Resumption>
 }
 
+/** @param agent the key to which the secrets of commands are sealed; without it no command with a secret is begun. */
 export function createOperations(
   input: z.input<typeof OperationsOptions>,
   world: World,
+  agent?: Key,
 ): Operations {
   const options = OperationsOptions.parse(input)
   const { stateDirectory, runnerIdleMs } = options
   const runner = createRunnerClient({ stateDirectory, idleMs: runnerIdleMs }, world)
   const table = new Map<string, Entry>([
-    ['exec', entry(ExecOperation, createExec(options, runner, world), world)],
+    ['exec', entry(ExecOperation, createExec(options, runner, world, agent), world)],
     ['write', entry(WriteOperation, createWrite(world), world)],
     ['read', entry(ReadOperation, createRead(options, world), world)],
     ['http', entry(HttpOperation, createHttp(options, world), world)],

@@ -1,24 +1,34 @@
 import type { ExecOperation } from '../../protocol/messages/operations.ts'
+import type { Key } from '../../protocol/sealing/keys.ts'
 import type { World } from '../../protocol/world.ts'
 import type { CommandSpec } from '../runner/command-spec.ts'
 import type { RunnerClient } from '../runner/runner-client.ts'
 import { segmentBytes } from '../runner/spool-segments.ts'
+import { openSecrets } from '../secrets/open-secrets.ts'
 import type { OperationHandler, OperationsOptions } from './begin-command.ts'
 import { endedCommand } from './ended-command.ts'
 import type { CommandToRun } from './operation.ts'
 
-/** Runs a program, in the runner. */
+/** Runs a program, in the runner. `agent` opens the secrets of commands. */
 export function createExec(
   options: OperationsOptions,
   runner: RunnerClient,
   world: World,
+  agent: Key | undefined,
 ): OperationHandler<ExecOperation> {
+  const { stateDirectory } = options
   return {
     begin: async (toRun, fields) => {
       const what = chooseProgram(toRun, fields)
       if ('problem' in what) return fail('operation-malformed', what.problem, world)
+      const spec = toSpec(toRun, fields, what, options)
+      const { secrets: sealed } = fields
+      const secrets = sealed && (await openSecrets(spec.id, sealed, { stateDirectory, agent }))
+      if (secrets && 'problem' in secrets) {
+        return fail(secrets.problem.code, secrets.problem.message, world)
+      }
       try {
-        return await runner.begin(toSpec(toRun, fields, what, options))
+        return await runner.begin(secrets ? { ...spec, secrets } : spec)
       } catch (error) {
         // A RunnerUnreachableError, or what kept the runner from being started: a full disk, no rights.
         const message = error instanceof Error ? error.message : 'the runner cannot be started'

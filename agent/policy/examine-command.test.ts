@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { WriteOperation } from '../../protocol/messages/operations.ts'
+import { ExecOperation, WriteOperation } from '../../protocol/messages/operations.ts'
 import { compilePolicy } from './compile-policy.ts'
 import { examineCommand, resolvePath } from './examine-command.ts'
 import { PolicyFile } from './policy-file.ts'
@@ -26,3 +26,14 @@ test.for([
     expect(question.setsOwnerOrId).toBe(expected)
   },
 )
+
+test('a secret brings its variable, so that rules about variables speak of it', async () => {
+  const operation = ExecOperation.parse({
+    name: 'exec',
+    argv: ['curl'],
+    env: { LANG: 'C' },
+    secrets: { 'ssl-cert': { sealed: 'x' } },
+  })
+  const question = await examineCommand(operation, { timeoutSeconds: 1 }, policy)
+  expect(question.environment).toEqual(['LANG', 'SSL_CERT_FILE'])
+})

@@ -2,6 +2,7 @@ import { realpathSync } from 'node:fs'
 import { basename, dirname, isAbsolute, join, normalize } from 'node:path'
 import type { Command, Operation } from '../../protocol/messages/command.ts'
 import type { ExecOperation, WriteOperation } from '../../protocol/messages/operations.ts'
+import { secretVariable } from '../../protocol/messages/secrets.ts'
 import { findOwner } from '../operations/find-owner.ts'
 import { findProgram } from '../runner/find-program.ts'
 import { findUser } from '../runner/find-user.ts'
@@ -35,7 +36,7 @@ export async function examineCommand(
     operation: operation.name,
     user: await examineUser(operation, asks('users')),
     program: operation.name === 'exec' ? await examineProgram(operation, isAboutProgram) : null,
-    environment: operation.name === 'exec' ? Object.keys(operation.env) : [],
+    environment: operation.name === 'exec' ? variablesOf(operation) : [],
     path:
       operation.name === 'read' || operation.name === 'write' ? examinePath(operation.path) : null,
     port: operation.name === 'http' ? portOf(operation.url) : null,
@@ -43,6 +44,11 @@ export async function examineCommand(
     timeoutSeconds,
     contentBytes: content?.size ?? 0,
   }
+}
+
+/** A secret brings a variable as well: SSL_CERT_FILE, for one, makes a program trust others. */
+function variablesOf({ env, secrets = {} }: ExecOperation): string[] {
+  return [...Object.keys(env), ...Object.keys(secrets).map(secretVariable)]
 }
 
 /** Follows all links of a path; null where there is nothing. */

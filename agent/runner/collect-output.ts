@@ -2,7 +2,7 @@ import type { Socket } from 'node:net'
 import type { OutputStream } from '../../protocol/messages/replies.ts'
 import type { SpoolWriter } from './spool-writer.ts'
 
-/** Reads a program's pipes into its spool, and leaves them unread while that is full: the program then waits. */
+/** Reads a program's pipes into its spool, or what stands before it, and leaves them unread while that is full: the program then waits. */
 export interface OutputCollector {
   /** Resolves when every writer has let go of its end. */
   drained: Promise<unknown>
@@ -16,7 +16,7 @@ export interface OutputCollector {
 
 export function collectOutput(
   sources: readonly (readonly [OutputStream, Socket])[],
-  spool: SpoolWriter,
+  spool: Pick<SpoolWriter, 'append' | 'isFull'>,
   onBytes: () => void,
 ): OutputCollector {
   let paused = false

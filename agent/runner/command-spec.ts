@@ -1,4 +1,6 @@
 import { z } from 'zod'
+import { SecretName } from '../../protocol/messages/secrets.ts'
+import { Bytes } from '../../protocol/messages/wire-types.ts'
 
 /** A command as the runner gets it: nothing is left to be decided. All durations are in milliseconds. */
 export const CommandSpec = z.strictObject({
@@ -19,6 +21,15 @@ export const CommandSpec = z.strictObject({
     }),
   ]),
   env: z.record(z.string(), z.string()),
+  /** Opened; the runner keeps them in memory alone, and in files of `home`, which is in memory too. */
+  secrets: z.exactOptional(
+    z.strictObject({
+      home: z.string().startsWith('/'),
+      values: z.array(
+        z.strictObject({ name: SecretName, value: Bytes, via: z.enum(['file', 'fd']) }),
+      ),
+    }),
+  ),
   /** Null: the user's home. A relative one counts from there. */
   cwd: z.string().nullable(),
   /** Null: the user that the runner runs as. */

@@ -12,6 +12,7 @@ import {
 } from 'node:fs'
 import { Socket } from 'node:net'
 import { join, resolve } from 'node:path'
+import { layDownSecrets } from '../secrets/secret-files.ts'
 import { errnoOf } from './command-record.ts'
 import type { CommandSpec } from './command-spec.ts'
 import type { ControlGroup } from './control-group.ts'
@@ -65,16 +66,19 @@ export async function launchProgram(
   try {
     const script = openScript(spec, isCurrent ? null : user)
     if (script !== null) open.push(script)
-    const environment = isCurrent ? null : openEnvironmentFile(spec.directory, env, user)
+    const secrets = spec.secrets && layDownSecrets(spec.id, spec.secrets, user, open)
+    const variables = secrets ? { ...env, ...secrets.variables } : env
+    const environment = isCurrent ? null : openEnvironmentFile(spec.directory, variables, user)
     if (environment !== null) open.push(environment)
     const argv = buildArgv({ spec, user, isCurrent, cwd, env, path: program.path, group })
     const stdio = await openStandardStreams(spec, user, pipes, open)
     return await start(argv, {
       cwd: isCurrent ? cwd : '/',
-      env: isCurrent ? env : environmentOfRoot(spec),
+      env: isCurrent ? variables : environmentOfRoot(spec),
       stdio,
       script,
       environment,
+      secrets: secrets?.descriptors ?? [],
     })
   } catch (error) {
     return explainSpawnError(error, programOf(spec))
@@ -240,6 +244,8 @@ interface StartOptions {
   script: number | null
   /** Null: `env` is the program's. */
   environment: number | null
+  /** Descriptors that the program gets from 6 on (`secret-files.ts`). */
+  secrets: readonly number[]
 }
 
 async function start(argv: string[], options: StartOptions): Promise<Launched> {
@@ -261,6 +267,7 @@ async function start(argv: string[], options: StartOptions): Promise<Launched> {
         options.script ?? 'ignore',
         options.environment === null ? 'ignore' : 'pipe',
         options.environment ?? 'ignore',
+        ...options.secrets,
       ],
     })
     await spawned(child)

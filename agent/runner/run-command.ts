@@ -1,6 +1,8 @@
 import type { Result } from '../../protocol/messages/replies.ts'
 import type { World } from '../../protocol/world.ts'
 import type { StdinVerdict } from '../operations/operation.ts'
+import { redactOutput } from '../secrets/redact-output.ts'
+import { removeSecrets } from '../secrets/secret-files.ts'
 import { collectOutput, type OutputCollector } from './collect-output.ts'
 import { errnoOf } from './command-record.ts'
 import type { CommandSpec } from './command-spec.ts'
@@ -77,14 +79,18 @@ export function runCommand(
     feed.resolve(createStdinFeed(launched.ok ? launched.stdin : null))
     try {
       if (!launched.ok) return { ...blank(startedAt, world), ...describeFailure(launched) }
-      collector = collectOutput(outputsOf(launched), spool, ending.noteOutput)
+      const filter = spec.secrets && redactOutput(spec.secrets.values, world, spool.append)
+      const into = { append: filter?.append ?? spool.append, isFull: spool.isFull }
+      collector = collectOutput(outputsOf(launched), into, ending.noteOutput)
       const lived = await liveOut({ launched, spec, group, world, ending, collector, spool })
+      filter?.end()
       const tallies = await spool.finish()
       const usage = group?.wasUsed() ? { resources: group.usage() } : {}
       // It may have ended before anybody knew that its output is lost: it must not pass for one that printed nothing.
       const lost = ending.isDemanded() ? {} : lostOutput
       return { ...blank(startedAt, world), ...tallies, ...lived, ...lost, ...usage }
     } finally {
+      if (spec.secrets) removeSecrets([spec.secrets.home], spec.id)
       if (group && !group.remove()) parts.leaveGroup(group)
     }
   }

@@ -1,5 +1,6 @@
 import type { World } from '../../protocol/world.ts'
 import type { Resumption, RunningCommand } from '../operations/operation.ts'
+import { removeSecrets, secretsHomes } from '../secrets/secret-files.ts'
 import { readRecord } from './command-record.ts'
 import type { CommandSpec } from './command-spec.ts'
 import { checkOutput, endLeftovers } from './interrupted-command.ts'
@@ -84,6 +85,7 @@ export function createRunnerClient(options: RunnerClientOptions, world: World): 
       }
       if (care !== null || !record.keeperAlive) {
         view.end(await endLeftovers(id, directory, record.startedAt, world))
+        removeSecrets(secretsHomes(options.stateDirectory), id)
         return 'interrupted'
       }
       await world.sleep(lookAgainMs, closing.signal)

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { SealedSecrets } from './secrets.ts'
 import { Bytes } from './wire-types.ts'
 
 /**
@@ -27,6 +28,8 @@ export const execShape = {
   contentIs: z.exactOptional(z.enum(['script', 'stdin'])),
   /** Added to the agent's clean environment (PATH, HOME, USER, LOGNAME, SHELL, LANG, SAHARA_COMMAND_ID). */
   env: z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/), z.string()).default({}),
+  /** Each is found at the path in its variable (`secretVariable`), and is redacted from the output. */
+  secrets: z.exactOptional(SealedSecrets),
   /** Default: the user's home directory. */
   cwd: z.exactOptional(path),
   /** Default: the user the agent runs as. */

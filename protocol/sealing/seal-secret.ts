@@ -1,0 +1,51 @@
+import { CompactEncrypt, compactDecrypt } from 'jose'
+import { SealBrokenError } from './errors.ts'
+import type { Key } from './keys.ts'
+
+/** What a secret belongs to. The seal proves it: nobody can put an old sealed secret into a command that prints it. */
+export interface SecretPlace {
+  command: string
+  name: string
+}
+
+const type = 'sahara-secret'
+
+/**
+ * Seals one secret of a command to its agent's key (JWE, ECDH-ES over X25519 with A256GCM), besides the seal around the whole
+ * command: so that a controller can forget the value at once, and a journal holds it in this form alone.
+ */
+export async function sealSecret(
+  secret: Uint8Array,
+  { command, name }: SecretPlace,
+  agent: Key,
+): Promise<string> {
+  return await new CompactEncrypt(secret)
+    .setProtectedHeader({
+      alg: 'ECDH-ES',
+      enc: 'A256GCM',
+      typ: type,
+      kid: agent.id,
+      command,
+      secret: name,
+    })
+    .encrypt(agent.key)
+}
+
+/** @throws {SealBrokenError} altered, of another place, or sealed to another key. */
+export async function openSecret(
+  sealed: string,
+  { command, name }: SecretPlace,
+  agent: Key,
+): Promise<Uint8Array> {
+  try {
+    const { plaintext, protectedHeader } = await compactDecrypt(sealed, agent.key, {
+      keyManagementAlgorithms: ['ECDH-ES'],
+      contentEncryptionAlgorithms: ['A256GCM'],
+    })
+    const { typ, command: sealedCommand, secret } = protectedHeader
+    if (typ === type && sealedCommand === command && secret === name) return plaintext
+  } catch (cause) {
+    throw new SealBrokenError(`the secret "${name}" does not open with key ${agent.id}`, { cause })
+  }
+  throw new SealBrokenError(`the secret "${name}" was sealed for another command`)
+}
