@@ -65,12 +65,20 @@ class ControllerApi:
         """Deletes the cluster with its queues; one that is gone is as good."""
         self._delete(_cluster_path(name), deadline)
 
-    def create_user_data(self, cluster, valid_days, deadline):
+    def create_user_data(self, cluster, valid_days, challenge, deadline):
         """A script for any instance of the cluster, with a secret in it:
-        ``{userData, expiresAt}``."""
+        ``{userData, expiresAt}``. With ``challenge`` the secret counts only
+        together with an instance's challenge."""
         return self._json(
             'POST', _cluster_path(cluster, 'user-data'), deadline,
-            {'format': 'script', 'validDays': valid_days})
+            {'format': 'script', 'validDays': valid_days,
+             'challenge': challenge})
+
+    def create_challenge(self, cluster, instance_uuid, deadline):
+        """What an instance must find in its server's metadata: ``{key,
+        challenge, required}``; the same at each call."""
+        return self._json('POST', _cluster_path(cluster, 'challenges'),
+                          deadline, {'instanceUuid': instance_uuid})
 
     def list_instances(self, cluster, deadline):
         return self._json('GET', _cluster_path(cluster, 'instances'),

@@ -24,8 +24,9 @@ CLUSTERS_KEPT = 1024
 class InstanceDirectory:
     """Finds instances, and waits for those that have not enrolled yet."""
 
-    def __init__(self, api, enrolment_wait, enrolment_warning):
+    def __init__(self, api, challenges, enrolment_wait, enrolment_warning):
         self._api = api
+        self._challenges = challenges
         self._enrolment_wait = enrolment_wait
         self._enrolment_warning = enrolment_warning
         self._clusters = collections.OrderedDict()
@@ -35,6 +36,7 @@ class InstanceDirectory:
 
         :raises InstanceUnreachable: it has not enrolled in time.
         :raises InstanceAmbiguous: several instances say they are this one.
+        :raises ChallengeImpossible: it cannot enrol, for Nova's sake.
         """
         listing = self._listing_of(target.cluster)
         wait = deadlines.Deadline(min(self._enrolment_wait,
@@ -50,10 +52,12 @@ class InstanceDirectory:
             elif target.uuid in listing.ambiguous:
                 raise errors.InstanceAmbiguous(
                     target, listing.ambiguous[target.uuid])
-            elif wait.is_over():
-                self._warn_when_late(listing, target)
-                raise _not_enrolled(target, listing)
             else:
+                if listing.problem is None:
+                    self._challenges.place(target, deadline)
+                if wait.is_over():
+                    self._warn_when_late(listing, target)
+                    raise _not_enrolled(target, listing)
                 time.sleep(min(LISTING_SECONDS, wait.remaining() + 0.01))
 
     def forget(self, target):

@@ -4,6 +4,7 @@ from oslo_config import cfg
 from sahara.utils import remote
 
 from sahara_remote_agent import bounded_cache
+from sahara_remote_agent import challenges
 from sahara_remote_agent import command
 from sahara_remote_agent import controller_api
 from sahara_remote_agent import directory
@@ -25,7 +26,8 @@ class AgentRemoteDriver(remote.RemoteDriver):
         settings = options.register(cfg.CONF)
         api = controller_api.open_controller(settings)
         instances = directory.InstanceDirectory(
-            api, settings.enrolment_wait, settings.enrolment_warning)
+            api, challenges.Challenges(api), settings.enrolment_wait,
+            settings.enrolment_warning)
         slots = fair_slots.FairSlots(settings.global_concurrency,
                                      settings.cluster_concurrency)
         self._settings = settings

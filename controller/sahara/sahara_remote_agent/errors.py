@@ -47,6 +47,21 @@ class InstanceAmbiguous(RemoteFailure):
             state='unreachable', reason_code='uuid-ambiguous')
 
 
+class ChallengeImpossible(RemoteFailure):
+    """Nova did not take what an instance must find in its metadata, so that
+    it cannot enrol."""
+
+    code = 'CHALLENGE_IMPOSSIBLE'
+
+    def __init__(self, target, error):
+        super().__init__(
+            'reach instance %s (%s) of cluster %s' % (
+                target.name, target.uuid, target.cluster),
+            stderr='its challenge could not be put into the metadata of its '
+                   'server (%s: %s)' % (type(error).__name__, error),
+            state='unreachable', reason_code='challenge-impossible')
+
+
 class OutputTooLarge(RemoteFailure):
     """The command ended by itself, with more output than the engine takes
     into its memory."""

@@ -32,6 +32,13 @@ OPTIONS = [
                help='Days for which the user-data of a cluster can enrol '
                     'instances. It cannot be renewed: Heat rebuilds every '
                     'instance whose user-data changes.'),
+    cfg.BoolOpt('metadata_challenge', default=True,
+                help='Let an instance of a new cluster enrol only with the '
+                     'challenge that is put into its Nova server\'s '
+                     'metadata. Instances must reach the metadata service. '
+                     'Without it, whoever has the cluster\'s user-data and '
+                     'the UUID of an instance that is booting can come '
+                     'before it.'),
     cfg.BoolOpt('remove_management_key', default=False,
                 help='Take Sahara\'s management key out of the login user\'s '
                      'authorized_keys at first boot. Some plugins (Spark) '

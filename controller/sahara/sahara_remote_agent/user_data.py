@@ -91,6 +91,7 @@ def _ask_controller(cluster_id, api, settings):
     try:
         api.create_cluster(cluster_id, deadline)
         return api.create_user_data(cluster_id, settings.user_data_days,
+                                    settings.metadata_challenge,
                                     deadline)['userData']
     except errors.RemoteFailure as failure:
         raise errors.UserDataImpossible(str(failure))

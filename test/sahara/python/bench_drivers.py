@@ -48,7 +48,8 @@ def main():
 
 def measure(shared, chambers):
     driver = sahara_world.set_up_driver(
-        controller_socket=os.environ['CONTROLLER_SOCKET'], enrolment_wait=120)
+        controller_socket=os.environ['CONTROLLER_SOCKET'], enrolment_wait=120,
+        metadata_challenge=False)
     key, public_key = crypto.generate_key_pair()
     script = sahara_world.make_user_data(driver, CLUSTER, public_key,
                                          chamber.USER)

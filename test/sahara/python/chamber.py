@@ -5,6 +5,7 @@ Nothing in it reaches this machine's files; of the network it has one port,
 that of the queue service.
 """
 
+import json
 import os
 import pathlib
 import shlex
@@ -49,7 +50,10 @@ echo {uuid} >/var/lib/cloud/data/instance-id
 printf 127.0.0.1 >/etc/hostname
 """
 
+# A network of its own has Nova's metadata service, for this instance only.
 _BOOT = """
+ip address add 169.254.169.254/32 dev lo
+{python} {here}/metadata_service.py {shared}/{uuid}.metadata &
 {python} {here}/relay.py inside {port} {shared}/queue.sock &
 until {python} -c 'import socket; socket.create_connection(("127.0.0.1", {port}))' 2>/dev/null; do :; done
 bash {shared}/{name}.user-data
@@ -93,7 +97,7 @@ class Chambers:
             'node': os.environ.get('CHAMBER_NODE', '/usr/bin/node'),
             'shared': shlex.quote(self.shared), 'here': HERE,
             'python': sys.executable, 'port': self._port, 'more': more}
-        boot = _BOOT if own_network else _BOOT.split('\n', 3)[3]
+        boot = _BOOT if own_network else _BOOT.split('\n', 5)[5]
         script = (_IMAGE + boot).format(**words)
         output = open('%s/%s.console' % (self.shared, name), 'w')
         self._running[uuid] = subprocess.Popen(
@@ -101,6 +105,19 @@ class Chambers:
                                      self.shared, '/bin/bash', '-c', script],
             stdin=subprocess.DEVNULL, stdout=output, stderr=output)
         output.close()
+
+    def set_metadata(self, uuid, metadata):
+        """As Nova sets a server's; the chamber sees it at once."""
+        if uuid not in self._running:
+            raise LookupError('there is no server %s' % uuid)
+        path = pathlib.Path(self.shared, uuid + '.metadata')
+        path.with_suffix('.new').write_text(json.dumps(metadata))
+        path.with_suffix('.new').rename(path)
+
+    def challenged(self):
+        """UUIDs of the servers that have metadata."""
+        return {path.stem for path in
+                pathlib.Path(self.shared).glob('*.metadata')}
 
     def delete(self, uuid):
         """As Nova deletes a server: at once."""

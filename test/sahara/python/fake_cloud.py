@@ -85,6 +85,11 @@ class FakeHeat:
         self._chambers.delete(self.servers.pop(name)[0])
 
 
+class FakeNova:
+    """``nova.client()``: server metadata, which its chamber alone can read."""
+
+    def __init__(self, chambers):
+        self.servers = types.SimpleNamespace(set_meta=chambers.set_metadata)
 
 
 def _replace_strings(user_data):

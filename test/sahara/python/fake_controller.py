@@ -27,6 +27,7 @@ class FakeController:
         self.by_key = {}
         self.contents = {}
         self.user_data_made = 0
+        self.challenge_required = False
         # (method, start of the path) -> list of what to do instead, once
         # each: 'drop' (no answer), 'answer-and-drop', or a status.
         self.mischief = {}
@@ -165,6 +166,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             return 201, {'userData': '#!/bin/sh\necho $PATH %d\n'
                          % controller.user_data_made,
                          'expiresAt': '2030-01-01T00:00:00Z'}
+        if parts[1:] == ['challenges']:
+            uuid_asked = json.loads(body)['instanceUuid']
+            return 200, {'key': 'the-key',
+                         'challenge': 'of-' + uuid_asked,
+                         'required': controller.challenge_required}
         if parts[1:] == ['instances']:
             return 200, {'instances': list(instances.values())}
         if parts[2] not in instances:

@@ -50,6 +50,8 @@ class Provisioning(unittest.TestCase):
         self.heat = fake_cloud.FakeHeat(self.chambers)
         self._stand_in(heat, 'client', lambda: self.heat)
         self._stand_in(nova, 'get_instance_info', fake_cloud.server_info)
+        self._stand_in(nova, 'client',
+                       lambda: fake_cloud.FakeNova(self.chambers))
         self._stand_in(neutron, 'get_private_network_cidrs', lambda _: [])
         for name in ('create_trust_for_cluster', 'use_os_admin_auth_token',
                      'delete_trust_from_cluster'):
@@ -102,6 +104,12 @@ class Provisioning(unittest.TestCase):
         self.assertEqual('agent.1.0', cluster.sahara_info['remote'])
         self.assertEqual(3, len(cluster_utils.get_instances(cluster)))
         self.assertEqual(3, len(self._enrolled()))
+        # They showed it: none is let in without.
+        self.assertEqual(
+            {instance.instance_id for instance in
+             cluster_utils.get_instances(cluster)}, self.chambers.challenged())
+        self.assertIn('"needsChallenge":true',
+                      next(iter(self.heat.servers.values()))[2])
         for instance in cluster_utils.get_instances(cluster):
             with instance.remote() as r:
                 # Its own names, and nobody else's.

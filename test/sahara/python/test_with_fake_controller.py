@@ -7,6 +7,7 @@ import os
 import threading
 import time
 import unittest
+from unittest import mock
 
 import eventlet
 from eventlet import timeout as e_timeout
@@ -14,6 +15,7 @@ import fake_controller
 import greenlet
 import requests
 from sahara import exceptions
+from sahara.utils.openstack import nova
 from sahara_remote_agent import deadline
 from sahara_remote_agent import errors
 from sahara_remote_agent import fair_slots
@@ -304,6 +306,54 @@ class Enrolment(WithController):
                               self.instance.instance_id, 'worker-1-again')
         eventlet.sleep(1.1)
         self.assertEqual((0, ''), self.remote.execute_command('x'))
+
+
+class Challenges(WithController):
+    """What an instance must find in its server's metadata."""
+
+    def setUp(self):
+        super().setUp()
+        self.metadata = []
+        self.nova_error = None
+        patch = mock.patch.object(nova, 'client', lambda: self)
+        patch.start()
+        self.addCleanup(patch.stop)
+        self.servers = self
+        self.controller.challenge_required = True
+        self.booting = sahara_world.an_instance('worker-2')
+        self.new_remote = self.driver.get_remote(self.booting)
+
+    def set_meta(self, server, metadata):
+        if self.nova_error is not None:
+            raise self.nova_error
+        self.metadata.append((server, metadata))
+
+    def test_are_placed_once_while_an_instance_is_waited_for(self):
+        for _ in range(3):
+            with self.assertRaises(errors.InstanceUnreachable):
+                self.new_remote.execute_command('x')
+        uuid = self.booting.instance_id
+        self.assertEqual([(uuid, {'the-key': 'of-' + uuid})], self.metadata)
+
+    def test_are_not_placed_for_instances_that_are_there(self):
+        self.remote.execute_command('x')
+        self.assertEqual([], self.controller.seen('POST', 'challenges'))
+        self.assertEqual([], self.metadata)
+
+    def test_are_not_placed_where_user_data_asks_for_none(self):
+        self.controller.challenge_required = False
+        with self.assertRaises(errors.InstanceUnreachable):
+            self.new_remote.execute_command('x')
+        self.assertEqual([], self.metadata)
+
+    def test_that_nova_does_not_take_are_tried_again_and_said(self):
+        self.nova_error = ValueError('not today')
+        with self.assertRaisesRegex(errors.ChallengeImpossible, 'not today'):
+            self.new_remote.execute_command('x')
+        self.nova_error = None
+        with self.assertRaises(errors.InstanceUnreachable):
+            self.new_remote.execute_command('x')
+        self.assertEqual(1, len(self.metadata))
 
 
 class Http(WithController):
