@@ -9,6 +9,7 @@ import {
   writeShape,
 } from '../../protocol/messages/operations.ts'
 import { OutputStream, Result } from '../../protocol/messages/replies.ts'
+import { NewSecrets } from '../../protocol/messages/secrets.ts'
 import { Bytes, Instant, Name, Sha256 } from '../../protocol/messages/wire-types.ts'
 
 /**
@@ -98,9 +99,12 @@ export const Instance = z.object({
 })
 export type Instance = z.output<typeof Instance>
 
+/** As the controller takes it: secrets are sealed here (`commands/seal-secrets.ts`). */
+const RequestedExec = z.strictObject({ ...execShape, secrets: z.exactOptional(NewSecrets) })
+
 /** What a person may ask for; `stdin` and `credentials` have ways of their own. */
 export const RequestedOperation = z.discriminatedUnion('name', [
-  z.strictObject(execShape),
+  RequestedExec,
   z.strictObject(writeShape),
   z.strictObject(readShape),
   z.strictObject(httpShape),
@@ -149,7 +153,7 @@ export const CommandRecord = z.object({
   id: z.uuid(),
   cluster: z.string(),
   instance: z.string(),
-  /** The operation as it was asked for, with environment values and content left out. */
+  /** The operation as it was asked for, with environment values, secrets and content left out. */
   operation: z.looseObject({ name: z.string() }),
   state: CommandState,
   ended: z.boolean(),

@@ -1,4 +1,5 @@
 import { inlineLimitBytes } from '../../protocol/messages/operations.ts'
+import { inBase64, secretVariable } from '../../protocol/messages/secrets.ts'
 import type { NewCommand } from '../api/resources.ts'
 import { type InvalidPart, RequestInvalidError } from '../errors.ts'
 
@@ -34,7 +35,7 @@ function contentProblems({ operation, content }: NewCommand): InvalidPart[] {
 
 function execProblems({ operation, content }: NewCommand): InvalidPart[] {
   if (operation.name !== 'exec') return []
-  const { argv, script, contentIs, stdin } = operation
+  const { argv, script, contentIs, stdin, env, secrets = {} } = operation
   const sources = [argv !== undefined, script !== undefined, contentIs === 'script']
   const problems: InvalidPart[] = []
   if (sources.filter(Boolean).length !== 1) {
@@ -50,12 +51,24 @@ function execProblems({ operation, content }: NewCommand): InvalidPart[] {
     const message = 'must not be `open` when the content is the whole of standard input'
     problems.push({ path: 'operation.stdin', message })
   }
+  for (const name of Object.keys(secrets)) {
+    const variable = secretVariable(name)
+    if (!(variable in env)) continue
+    const message = `is set already: it says where the secret "${name}" is`
+    problems.push({ path: `operation.env.${variable}`, message })
+  }
   return problems
 }
 
 /** The sealed command must fit one message: base64 makes 4/3 of it, twice (JWS in JWE), below 256 KiB. */
 function sizeProblems({ operation }: NewCommand): InvalidPart[] {
-  const bytes = Buffer.byteLength(JSON.stringify(operation))
+  const { secrets = {}, ...rest } =
+    operation.name === 'exec' ? operation : { ...operation, secrets: undefined }
+  const sealedBytes = Object.values(secrets).map((secret) => inBase64(secret.bytes.length) + 512)
+  const bytes = sealedBytes.reduce(
+    (sum, each) => sum + each,
+    Buffer.byteLength(JSON.stringify(rest)),
+  )
   if (bytes <= inlineLimitBytes) return []
   const message = `is ${bytes} bytes, over ${inlineLimitBytes}; send a long script as content (contentIs: script)`
   return [{ path: 'operation', message }]

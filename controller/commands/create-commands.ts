@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { type NewSecrets, secretMinBytes } from '../../protocol/messages/secrets.ts'
 import { NewCommand } from '../api/resources.ts'
 import type { ContentStore } from '../contents/content-store.ts'
 import type { Context } from '../context.ts'
@@ -14,6 +15,7 @@ import {
 import { type Instance, readInstance } from '../store/instances.ts'
 import { checkNewCommand } from './check-new-command.ts'
 import { fileCommand, type Order } from './file-command.ts'
+import { sealSecrets } from './seal-secrets.ts'
 
 /** What creating commands needs beside the context. */
 export interface Intake {
@@ -35,9 +37,14 @@ export async function createCommands(
   request: NewCommand,
   inWrite: (file: () => string[]) => string[] = (file) => file(),
 ): Promise<string[]> {
-  const order = await prepareOrder(context, contents, request)
+  const prepared = await prepareOrder(context, contents, request)
+  const orders = await Promise.all(
+    instances.map(
+      async (instance) => [instance, await orderFor(context, instance, prepared)] as const,
+    ),
+  )
   const ids = await context.store.write(() =>
-    inWrite(() => instances.map((instance) => fileForInstance(context, instance, order))),
+    inWrite(() => orders.map(([instance, order]) => fileForInstance(context, instance, order))),
   )
   for (const instance of instances) departures.wake(instance.id)
   return ids
@@ -61,7 +68,7 @@ export async function createCommandOnce(
   // Looked up once before, as the content of an old command may be gone by now.
   const known = findByIdempotencyKey(store, use)
   if (known !== undefined) return { id: known, isNew: false }
-  const order = await prepareOrder(context, contents, request)
+  const order = await orderFor(context, instance, await prepareOrder(context, contents, request))
   const made = await store.write(() => {
     const meanwhile = findByIdempotencyKey(store, use)
     if (meanwhile !== undefined) return { id: meanwhile, isNew: false }
@@ -107,19 +114,46 @@ export async function createCommandsOnce(
 
 /** Keyed, as a body may hold what is easily guessed. */
 function digestOf({ store }: Context, route: 'one' | 'all', request: NewCommand): Uint8Array {
-  const json = JSON.stringify(z.encode(NewCommand, request))
+  const json = JSON.stringify(z.encode(NewCommand, withoutSecrets(request)))
   return store.key.digest(route === 'one' ? json : `all ${json}`)
+}
+
+/** Not even a digest of a secret is kept: that of a short one could be guessed at. */
+function withoutSecrets(request: NewCommand): NewCommand {
+  const { operation } = request
+  if (operation.name !== 'exec' || operation.secrets === undefined) return request
+  const names = Object.entries(operation.secrets).map(
+    ([name, { via }]) => [name, { bytes: new Uint8Array(secretMinBytes), via }] as const,
+  )
+  return { ...request, operation: { ...operation, secrets: Object.fromEntries(names) } }
+}
+
+/** What is asked of each instance, and the secrets that are still to be sealed to each. */
+interface Prepared {
+  order: Order
+  secrets: NewSecrets | undefined
+}
+
+async function orderFor(
+  context: Context,
+  instance: Instance,
+  { order, secrets }: Prepared,
+): Promise<Order> {
+  return secrets === undefined ? order : sealSecrets(context, instance, order, secrets)
 }
 
 async function prepareOrder(
   { world }: Context,
   contents: ContentStore,
   request: NewCommand,
-): Promise<Order> {
+): Promise<Prepared> {
   checkNewCommand(request)
-  const { content, startWithinSeconds, ...rest } = request
-  return {
+  const { content, startWithinSeconds, operation, ...rest } = request
+  const { secrets, ...open } =
+    operation.name === 'exec' ? operation : { ...operation, secrets: undefined }
+  const order = {
     ...rest,
+    operation: open,
     startBy: new Date(world.now().getTime() + startWithinSeconds * 1000),
     content:
       content === undefined
@@ -128,6 +162,7 @@ async function prepareOrder(
           ? await contents.keepBytes(content.bytes)
           : contents.require(content.sha256),
   }
+  return { order, secrets }
 }
 
 function fileForInstance(context: Context, instance: Instance, order: Order): string {

@@ -8,6 +8,8 @@ import { showOperation } from './show-operation.ts'
 
 /** What is asked of an instance, once everything about it is checked. */
 export interface Order {
+  /** Where something is bound to it already; else a fresh one is made. */
+  id?: string
   operation: { name: string } & Readonly<Record<string, unknown>>
   startBy: Date
   timeoutSeconds: number
@@ -34,7 +36,7 @@ export function fileCommand(
   const runMs = (order.timeoutSeconds + order.graceSeconds) * 1000
   const command: Command = {
     v: protocolVersion,
-    id: uuidV7(world),
+    id: order.id ?? uuidV7(world),
     cluster: instance.clusterId,
     instance: instance.id,
     issuedAt: world.now(),

@@ -2,7 +2,7 @@
 const hidden = '(not shown)'
 
 /**
- * An operation as listings may show it: values of the environment and of headers, input and signed URLs are left out. Pure.
+ * An operation as listings may show it: values of the environment and of headers, secrets, input and signed URLs are left out. Pure.
  */
 export function showOperation(operation: Readonly<Record<string, unknown>> & { name: string }): {
   name: string
@@ -14,6 +14,13 @@ export function showOperation(operation: Readonly<Record<string, unknown>> & { n
   }
   if (isRecord(shown['env'])) {
     shown['env'] = Object.fromEntries(Object.keys(shown['env']).map((name) => [name, hidden]))
+  }
+  if (isRecord(shown['secrets'])) {
+    const names = Object.entries(shown['secrets']).map(([name, secret]) => [
+      name,
+      { via: isRecord(secret) ? secret['via'] : undefined },
+    ])
+    shown['secrets'] = Object.fromEntries(names)
   }
   if (Array.isArray(shown['headers'])) {
     shown['headers'] = shown['headers'].map((header) =>

@@ -9,6 +9,7 @@ import { UsageError } from '../errors.ts'
 import { cancelledExitCode, exitCodeHelp, worstExitCode } from '../exit-code.ts'
 import { EnvironmentPairs } from '../options/environment-pairs.ts'
 import { interpreterOf, readScript } from '../options/read-script.ts'
+import { readSecrets, readsStdin } from '../options/read-secrets.ts'
 import { Target } from '../options/target.ts'
 import { addTimingOptions, timingOf, timingShape } from '../options/timing.ts'
 import { printAnswer } from '../output/print-answer.ts'
@@ -33,6 +34,8 @@ const Options = z.object({
   user: z.exactOptional(z.string().min(1)),
   cwd: z.exactOptional(z.string().min(1)),
   env: EnvironmentPairs,
+  secret: z.array(z.string()),
+  secretFd: z.array(z.string()),
   stdin: z.boolean().default(false),
   tty: z.boolean().default(false),
   idempotent: z.boolean().default(false),
@@ -50,6 +53,19 @@ export const defineRun: DefineCommand = (command, act) => {
     .option('--user <user>', 'as whom (default: the user the agent runs as)')
     .option('--cwd <directory>', "where (default: the user's home directory)")
     .option('--env <key=value>', 'set a variable; may be repeated', collect, [])
+    .option(
+      '--secret <name=source>',
+      'hand over a secret: db-password=@FILE, =env:VARIABLE or =- (standard input); the program\n' +
+        'reads it from the file named in DB_PASSWORD_FILE, and it is redacted from the output',
+      collect,
+      [],
+    )
+    .option(
+      '--secret-fd <name=source>',
+      'the same by a descriptor: the variable says /dev/fd/N',
+      collect,
+      [],
+    )
     .option('-i, --stdin', 'feed our standard input to it')
     .option('-t, --tty', 'run it on a terminal; stdout and stderr are one then')
     .option('--idempotent', 'it may be run again when the guest died while it ran')
@@ -69,6 +85,7 @@ export const defineRun: DefineCommand = (command, act) => {
         'run web/worker-1 -- uname -a',
         "run web --timeout 5m -- sh -c 'apt-get update && apt-get -y upgrade'",
         'run web/worker-1 --script setup.sh --user ubuntu --env MODE=full',
+        'run web/worker-1 --secret db-password=@pw --script backup.sh   # reads "$DB_PASSWORD_FILE"',
         'run web/worker-1 -i -- tar -xz -C /srv <site.tar.gz',
         'run web --detach -- reboot',
       ),
@@ -101,7 +118,8 @@ async function run(options: Options, terminal: Terminal): Promise<number> {
   return cancelledExitCode
 }
 
-function requireOneProgram({ argv, script, interpreter, stdin, detach }: Options): void {
+function requireOneProgram(options: Options): void {
+  const { argv, script, interpreter, stdin, detach } = options
   if (script === undefined && argv.length === 0) {
     throw new UsageError('nothing to run; write `-- PROGRAM ARGUMENTS...`, or --script FILE')
   }
@@ -110,6 +128,9 @@ function requireOneProgram({ argv, script, interpreter, stdin, detach }: Options
   }
   if (script === undefined && interpreter !== undefined) {
     throw new UsageError('--interpreter is for --script; begin the program with it instead')
+  }
+  if (readsStdin(options) && (script === '-' || stdin)) {
+    throw new UsageError('standard input cannot be a secret and something else')
   }
   if (script === '-' && stdin)
     throw new UsageError('standard input cannot be both script and input')
@@ -123,6 +144,7 @@ async function newCommand(
 ): Promise<z.input<typeof NewCommand>> {
   const { user, cwd } = options
   const term = terminal.env['TERM']
+  const secrets = await readSecrets(options, terminal)
   const what = await programOf(options, api, terminal)
   return {
     ...timingOf(options),
@@ -132,6 +154,7 @@ async function newCommand(
       name: 'exec',
       ...what.program,
       env: { ...(options.tty && term && { TERM: term }), ...options.env },
+      ...(secrets && { secrets }),
       ...(user !== undefined && { user }),
       ...(cwd !== undefined && { cwd }),
       stdin: options.stdin ? 'open' : 'none',
