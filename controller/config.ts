@@ -1,6 +1,6 @@
 import { isIP } from 'node:net'
 import { homedir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { z } from 'zod'
 import { NetworkOptions } from '../protocol/network/network-options.ts'
 
@@ -177,12 +177,13 @@ const Retention = z.strictObject({
     .default(20 * 1024 ** 3),
 })
 
-/** All that may be said to the controller from outside. */
-export const ControllerConfig = z.strictObject({
+const ControllerSettings = z.strictObject({
   /** Holds the store, its key, contents and the socket; made with mode 0700. */
   stateDirectory: path,
   /** The API's Unix socket, mode 0600. Default: `controller.sock` in the state directory. */
   socketPath: z.exactOptional(path),
+  /** A group, by name or number, whose members may use the socket (mode 0660) and so do everything. Needs `socketPath`. */
+  socketGroup: z.exactOptional(z.string().regex(/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,254}$/)),
   listen: z.exactOptional(Listen),
   queue: Queue,
   /** Proxies on the way to the queue service; what is said here wins over the environment. */
@@ -197,6 +198,18 @@ export const ControllerConfig = z.strictObject({
   retention: Retention.default(Retention.parse({})),
   logLevel: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
 })
+
+/** All that may be said to the controller from outside. */
+export const ControllerConfig = ControllerSettings.refine(
+  ({ socketGroup, socketPath, stateDirectory }) =>
+    socketGroup === undefined ||
+    (socketPath !== undefined && dirname(resolve(socketPath)) !== resolve(stateDirectory)),
+  {
+    path: ['socketGroup'],
+    message:
+      'needs a `socketPath` outside of the state directory, which is for the controller alone',
+  },
+)
 export type ControllerConfig = z.output<typeof ControllerConfig>
 
 /** `/var/lib/sahara-controller` for root, and the XDG state directory for anybody else. */

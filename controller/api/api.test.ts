@@ -346,6 +346,31 @@ describe('the description of the API', () => {
   })
 })
 
+describe('the socket of a group', () => {
+  const group = String(process.getgid?.())
+
+  test('lets in its members, and nobody else', async () => {
+    const directory = join(controller.stateDirectory, 'shared')
+    const socketPath = join(directory, 'api.sock')
+    await controller.restart({ socketPath, socketGroup: group })
+    const socket = await stat(socketPath)
+    expect([socket.mode & 0o777, String(socket.gid)]).toEqual([0o660, group])
+    expect((await stat(directory)).mode & 0o777).toBe(0o750)
+  })
+
+  test.for([
+    ['stands where only the controller may look', { socketGroup: group }, 'outside of the state'],
+    [
+      'is of a group that is not there',
+      { socketGroup: 'no-such-group', socketPath: '/tmp/sahara-no-such-group/api.sock' },
+      'no group "no-such-group"',
+    ],
+  ] as const)('is refused when it %s', async ([, differences, why]) => {
+    await expect(controller.restart(differences)).rejects.toThrow(why)
+    await controller.restart()
+  })
+})
+
 describe('the socket', () => {
   test('is for its owner alone', async () => {
     expect((await stat(controller.controller().socketPath)).mode & 0o777).toBe(0o600)

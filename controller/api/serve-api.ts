@@ -9,6 +9,7 @@ import type { ApiParts } from './api-parts.ts'
 import { requireToken } from './bearer-token.ts'
 import { buildApp } from './build-app.ts'
 import { describeApi } from './describe-api.ts'
+import { findGroup, openToGroup } from './open-to-group.ts'
 import { allRoutes } from './routes.ts'
 
 /** The API, once it listens. */
@@ -19,8 +20,8 @@ export interface Api extends AsyncDisposable {
 }
 
 /**
- * Serves the API on its Unix socket (mode 0600: whoever may open it, may do everything), and on a TCP port if one is
- * configured, where every request must show the bearer token.
+ * Serves the API on its Unix socket (mode 0600, or 0660 for `socketGroup`: whoever may open it, may do everything), and on
+ * a TCP port if one is configured, where every request must show the bearer token.
  *
  * @throws {CannotListenError | ConfigInvalidError}
  */
@@ -32,7 +33,7 @@ export async function serveApi(parts: ApiParts): Promise<Api> {
   await using opened = new AsyncDisposableStack()
   const local = buildApp({ routes, openApi, log, authorize: () => {} })
   opened.defer(async () => await closeApp(local, world))
-  await listenOnSocket(local, socketPath)
+  await listenOnSocket(local, socketPath, config.socketGroup)
 
   let url: string | null = null
   if (config.listen) {
@@ -66,13 +67,18 @@ async function closeApp(app: FastifyInstance, world: World): Promise<void> {
 /** The longest path that Linux takes for a socket, in bytes (unix(7): 108 with the final zero). */
 const longestSocketPath = 107
 
-async function listenOnSocket(app: FastifyInstance, path: string): Promise<void> {
+async function listenOnSocket(
+  app: FastifyInstance,
+  path: string,
+  group: string | undefined,
+): Promise<void> {
   if (Buffer.byteLength(path) > longestSocketPath) {
     throw new CannotListenError(
       `the socket path ${path} is over ${longestSocketPath} bytes; set socketPath`,
     )
   }
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 })
+  const gid = group === undefined ? undefined : await findGroup(group)
+  const isNewDirectory = await mkdir(dirname(path), { recursive: true, mode: 0o700 })
   await removeStaleSocket(path)
   // No window in which others could connect: the socket is born with its mode.
   const before = process.umask(0o177)
@@ -82,6 +88,9 @@ async function listenOnSocket(app: FastifyInstance, path: string): Promise<void>
     process.umask(before)
   }
   await chmod(path, 0o600)
+  if (gid === undefined) return
+  if (isNewDirectory !== undefined) await openToGroup(dirname(path), gid, 0o750)
+  await openToGroup(path, gid, 0o660)
 }
 
 async function listen(
