@@ -156,8 +156,9 @@ async function welcome(
   await subscribeGateway(context, instance, signal)
   await postWelcome(context, cluster, hello, answer, signal)
   await store.write(() => {
-    noteCredentials(store, instance.id, { expireAt, renewAt })
-    noteAgent(store, instance.id, { agentVersion: hello.agentVersion, now: context.world.now() })
+    const now = context.world.now()
+    noteCredentials(store, instance.id, { expireAt, renewAt, now })
+    noteAgent(store, instance.id, { agentVersion: hello.agentVersion, now })
   })
   context.log.info(
     { cluster: cluster.name, instance: instance.name, purpose: hello.purpose },

@@ -278,4 +278,21 @@ describe('signed URLs', () => {
     const { body } = await own.api.get('/v1/commands')
     expect(body['commands']).toEqual([])
   })
+
+  test('are renewed when they were to be, though a hello is replayed to a controller that was started anew', async () => {
+    const clock = fakeWorld()
+    const lives = { signedUrlLifeSeconds: 7200, heartbeatSeconds: 3600 }
+    await using own = await startTestController(clock, lives)
+    await own.api.post('/v1/clusters', { name: 'c1' })
+    const bootstrap = await readBootstrap(own.api, 'c1', 'w1')
+    await using agent = await createMiniatureAgent(bootstrap, clock)
+    const hello = { nonce: Uint8Array.from(clock.randomBytes(24)) }
+    await agent.enrol(hello)
+    await clock.advance(3_000_000)
+    await own.restart(lives)
+    await agent.enrol(hello)
+    const taking = agent.takeCommand()
+    await clock.advance(600_000)
+    expect((await taking).operation).toMatchObject({ name: 'credentials' })
+  })
 })

@@ -50,7 +50,7 @@ async function renew(
       graceSeconds: 0,
       hidden: true,
     })
-    noteCredentials(store, instanceId, { expireAt, renewAt })
+    noteCredentials(store, instanceId, { expireAt, renewAt, now: context.world.now() })
   })
   departures.wake(instanceId)
 }

@@ -2,15 +2,22 @@ import { z } from 'zod'
 import { Moment, toMs } from './database.ts'
 import type { Store } from './open-store.ts'
 
-/** Notes when an instance's signed URLs end, and when to send new ones. Call it inside `write`. */
+/**
+ * Notes when an instance's signed URLs end, and when to send new ones. Call it inside `write`.
+ *
+ * A renewal that is to come stays when it was: a hello that is replayed to a controller which has just been started could
+ * put it off until the URLs that the instance really has are at their end.
+ */
 export function noteCredentials(
   { database }: Store,
   instanceId: string,
-  { expireAt, renewAt }: { expireAt: Date; renewAt: Date },
+  { expireAt, renewAt, now }: { expireAt: Date; renewAt: Date; now: Date },
 ): void {
   database.run(
-    `UPDATE instances SET credentials_expire_at = :expireAt, renew_at = :renewAt WHERE id = :instanceId`,
-    { instanceId, expireAt: toMs(expireAt), renewAt: toMs(renewAt) },
+    `UPDATE instances SET credentials_expire_at = :expireAt,
+       renew_at = CASE WHEN renew_at > :now AND renew_at < :renewAt THEN renew_at ELSE :renewAt END
+     WHERE id = :instanceId`,
+    { instanceId, expireAt: toMs(expireAt), renewAt: toMs(renewAt), now: toMs(now) },
   )
 }
 
