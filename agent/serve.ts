@@ -77,7 +77,9 @@ export async function serve(parts: ServeParts): Promise<void> {
   const facts = () =>
     gatherFacts({ desk, journal, clock, bootId, uptimeSeconds: board.uptimeSeconds() })
   const { claimsVia } = queue
-  Object.assign(board, { enrolled: keeper.enrolment, facts, claimsVia, phase: 'running' } as const)
+  const { enrolment } = keeper
+  Object.assign(board, { enrolled: enrolment, facts, claimsVia, phase: 'running' } as const)
+  board.enrolment = 'enrolled'
   const carryOutParts: CarryOutParts = {
     ...persistence,
     journal,

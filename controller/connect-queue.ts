@@ -29,7 +29,7 @@ export interface QueueAccess {
   embedded: { url: string; token: string | undefined } | undefined
   /** Who we are to Keystone, with `auth: keystone`. */
   cloud: Cloud | undefined
-  /** The environment, which may name proxies. Keystone and WebSockets are reached directly. */
+  /** The environment, which may name proxies. WebSockets are reached directly. */
   env?: Readonly<Record<string, string | undefined>> | undefined
 }
 
@@ -47,7 +47,8 @@ export async function connectQueue(
   log: Logger,
 ): Promise<QueueConnection> {
   await using opened = new AsyncDisposableStack()
-  const session = cloud && opened.use(await openKeystoneSession(cloud, world))
+  const network = resolveNetwork(config.network, env)
+  const session = cloud && opened.use(await openKeystoneSession(cloud, world, { network }))
   const place = session
     ? await findInCatalogue(config, session, world, log)
     : { url: embedded?.url ?? config.queue.url, projectId: config.queue.projectId }
@@ -59,7 +60,7 @@ export async function connectQueue(
   const trusted =
     certificateAuthority === undefined ? undefined : withSystemAuthorities([certificateAuthority])
   const dispatcher = createDispatcher(new URL(url), {
-    settings: resolveNetwork(config.network, env),
+    settings: network,
     certificateAuthorities: certificateAuthority === undefined ? [] : [certificateAuthority],
     // No bound: each cluster's return queue has a request waiting, and posts must not queue behind them. How many posts
     // there are at once is bounded by `limits.postsAtOnce`.

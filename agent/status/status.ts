@@ -10,7 +10,7 @@ export const Status = z.looseObject({
   uptimeSeconds: z.number(),
   /** `enrolling` until the controller has welcomed it; then `running`; `stopping` after SIGTERM. */
   phase: z.enum(['enrolling', 'running', 'stopping']),
-  /** Where the hello stands, while it enrols or renews (`enrol/enrolment-state.ts`). */
+  /** Where the hello stands, while it enrols or renews (`enrol/enrolment-state.ts`); `enrolled` when none was needed. */
   enrolment: z.string(),
   instance: z.string().nullable(),
   instanceName: z.string().nullable(),

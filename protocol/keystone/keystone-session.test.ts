@@ -6,6 +6,7 @@ import {
   startRawServer,
   startServer,
 } from '../../test/programmable-server.ts'
+import { resolveNetwork } from '../network/network-options.ts'
 import type { Cloud } from './cloud.ts'
 import { type KeystoneSession, openKeystoneSession } from './keystone-session.ts'
 
@@ -214,5 +215,16 @@ describe('an error of Keystone says which step failed', () => {
     await expect(openKeystoneSession(cloud, fakeWorld())).rejects.toMatchObject({
       code: 'ERR_CLOUD_INVALID',
     })
+  })
+})
+
+describe('a session behind a proxy', () => {
+  test('gets its token through it', async () => {
+    const proxy = await startServer(aToken('by-proxy'))
+    const network = resolveNetwork({ httpProxy: proxy.endpoint }, {})
+    const cloud = aCloud({ endpoint: 'http://keystone.invalid:5000' })
+    const session = await openKeystoneSession(cloud, fakeWorld(), { network })
+    closing.push(session, proxy)
+    expect(await session.getToken()).toBe('by-proxy')
   })
 })

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
-import tls from 'node:tls'
-import { Agent } from 'undici'
 import { abortable } from '../abortable.ts'
+import { createDispatcher } from '../network/create-dispatcher.ts'
+import { type NetworkSettings, resolveNetwork } from '../network/network-options.ts'
 import type { World } from '../world.ts'
 import { authenticate, type Token } from './authenticate.ts'
 import { findEndpoint } from './catalogue.ts'
@@ -30,6 +30,8 @@ export interface KeystoneSession extends AsyncDisposable {
 export interface KeystoneSessionOptions {
   /** From sending a request to the last byte of its answer, in milliseconds. Default 30 000. */
   requestTimeoutMs?: number
+  /** Which proxies there are. Default: none. */
+  network?: NetworkSettings
 }
 
 /** A token is renewed this long before its end, or at four fifths of its life if that is later, in milliseconds. */
@@ -54,10 +56,13 @@ interface HeldToken extends Token {
 export async function openKeystoneSession(
   cloud: Cloud,
   world: Pick<World, 'sleep' | 'monotonicMs'>,
-  { requestTimeoutMs = 30_000 }: KeystoneSessionOptions = {},
+  { requestTimeoutMs = 30_000, network = resolveNetwork({}, {}) }: KeystoneSessionOptions = {},
 ): Promise<KeystoneSession> {
-  const ca = await readAuthority(cloud.certificateAuthorityFile)
-  const dispatcher = new Agent({ connect: { timeout: 10_000, ...(ca ? { ca } : {}) } })
+  const dispatcher = createDispatcher(new URL(cloud.authUrl), {
+    settings: network,
+    certificateAuthorities: await readAuthority(cloud.certificateAuthorityFile),
+    connections: null,
+  })
   let held: HeldToken | undefined
   let underWay: Promise<HeldToken> | undefined
   let refusal: { error: KeystoneRefusedError; untilMs: number } | undefined
@@ -121,10 +126,10 @@ function lifeTimes(lifeMs: number, fromMs: number): { renewAtMs: number; endsAtM
   }
 }
 
-async function readAuthority(file: string | undefined): Promise<string[] | undefined> {
-  if (file === undefined) return undefined
+async function readAuthority(file: string | undefined): Promise<string[]> {
+  if (file === undefined) return []
   try {
-    return [...tls.getCACertificates('default'), await readFile(file, 'utf8')]
+    return [await readFile(file, 'utf8')]
   } catch (cause) {
     throw new CloudInvalidError(`cannot read the certificate authority ${file}`, { cause })
   }

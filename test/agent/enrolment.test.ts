@@ -87,6 +87,8 @@ describe('an agent with an enrolment', () => {
     stage.startAgent()
     await heartbeats(stage, 2)
     expect(controller.hellos).toHaveLength(1)
+    const status = await askStatus(join(stage.stateDirectory, 'agent.sock'))
+    expect(status).toMatchObject({ phase: 'running', enrolment: 'enrolled' })
     const sequences = controller.reports.map(({ sequence }) => sequence)
     expect(sequences).toEqual(sequences.toSorted((a, b) => a - b))
   })
