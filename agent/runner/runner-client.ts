@@ -84,8 +84,9 @@ export function createRunnerClient(options: RunnerClientOptions, world: World): 
         return result.state === 'interrupted' ? 'interrupted' : 'running-or-ended'
       }
       if (care !== null || !record.keeperAlive) {
-        view.end(await endLeftovers(id, directory, record.startedAt, world))
+        const result = await endLeftovers(id, directory, record.startedAt, world)
         removeSecrets(secretsHomes(options.stateDirectory), id)
+        view.end(result)
         return 'interrupted'
       }
       await world.sleep(lookAgainMs, closing.signal)

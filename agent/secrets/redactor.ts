@@ -22,7 +22,7 @@ export interface Redactor {
 
 /** @param spellings of all secrets (`spellings.ts`), each of at least `secretMinBytes`. */
 export function createRedactor(spellings: readonly Uint8Array[]): Redactor {
-  const index = indexSpellings(spellings)
+  const { firstPairs, find } = indexSpellings(spellings)
   /** What is not decided yet. */
   let held: Buffer = Buffer.alloc(0)
   /** So much of `held` has been shown by `pause`. */
@@ -34,9 +34,10 @@ export function createRedactor(spellings: readonly Uint8Array[]): Redactor {
     const pieces: Buffer[] = []
     let passed = Math.max(shown, covered)
     let at = 0
-    for (; at < text.length; at += 1) {
-      if (!index.mayBegin(text, at)) continue
-      const found = index.find(text, at)
+    const last = text.length - 1
+    for (; at <= last; at += 1) {
+      if (at < last && firstPairs[(text[at] ?? 0) | ((text[at + 1] ?? 0) << 8)] === 0) continue
+      const found = find(text, at)
       if (found.isOpen && !isEnd) break
       const rest = text.length - at
       const length = found.isOpen && rest >= secretMinBytes ? rest : found.length
@@ -79,12 +80,12 @@ interface Found {
 }
 
 interface SpellingIndex {
-  /** Whether two bytes say that it is worth a look: nearly always not. */
-  mayBegin: (text: Buffer, at: number) => boolean
+  /** For two bytes whether a spelling begins with them: nearly never. */
+  firstPairs: Uint8Array
   find: (text: Buffer, at: number) => Found
 }
 
-/** Finds spellings by their first four bytes: one look-up for each byte of output, however many there are. */
+/** Finds spellings by their first four bytes: however many there are, one look at each byte of output. */
 function indexSpellings(spellings: readonly Uint8Array[]): SpellingIndex {
   const firstPairs = new Uint8Array(65_536)
   const beginnings = new Set<string>()
@@ -97,11 +98,7 @@ function indexSpellings(spellings: readonly Uint8Array[]): SpellingIndex {
     byFirstFour.set(key, [...(byFirstFour.get(key) ?? []), spelling])
   }
   return {
-    mayBegin: (text, at) => {
-      const first = text[at] ?? 0
-      const second = text[at + 1]
-      return second === undefined || firstPairs[first | (second << 8)] === 1
-    },
+    firstPairs,
     find: (text, at) => {
       const rest = text.length - at
       if (rest < 4) return { length: 0, isOpen: beginnings.has(text.toString('latin1', at)) }

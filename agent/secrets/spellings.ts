@@ -72,11 +72,12 @@ function inUrls(value: Buffer): string[] {
 }
 
 function percent(value: Buffer, unescaped: RegExp): string {
-  return Array.from(value, (byte) => {
+  const written = Array.from({ length: 256 }, (_, byte) => {
     const character = String.fromCharCode(byte)
     if (unescaped.test(character)) return character
     return `%${byte.toString(16).toUpperCase().padStart(2, '0')}`
-  }).join('')
+  })
+  return Array.from(value, (byte) => written[byte]).join('')
 }
 
 /** What only a text can be written as. */

@@ -5,20 +5,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { execa } from 'execa'
 import { describe, expect, test } from 'vitest'
-import {
-  findSecretsHome,
-  removeAllSecrets,
-  secretsHomes,
-} from '../../agent/secrets/secret-files.ts'
+import { hasMemory } from '../../agent/secrets/fixtures/has-memory.ts'
+import { secretsHomes } from '../../agent/secrets/secret-files.ts'
 import { spellingsOf } from '../../agent/secrets/spellings.ts'
 import { endRunner } from '../system/end-runner.ts'
 import { startCluster, type TestCluster } from '../system/start-cluster.ts'
 import { waitFor } from '../system/wait-for.ts'
 import { waitForEnd } from './wait-for-end.ts'
-
-/** In a container neither /run nor /dev/shm may be in memory; then no command with a secret is begun. */
-const hasMemory = findSecretsHome('/probe') !== null
-removeAllSecrets(secretsHomes('/probe'))
 
 /** Secrets in a file beside the cluster's directory, which is searched for them. */
 async function makeSecrets() {
