@@ -6,6 +6,20 @@ export interface Side {
   name: string
   /** Does it once. @returns the sample, where that is not the time it took in milliseconds. */
   run: () => Promise<number | undefined>
+  /** Only in every so manieth round, for what takes far longer than the others. Default 1. */
+  everyRounds?: number
+}
+
+/** A side whose sample is the time that `way` takes. */
+export function timed(name: string, way: () => Promise<unknown>, everyRounds = 1): Side {
+  return {
+    name,
+    everyRounds,
+    run: async () => {
+      await way()
+      return undefined
+    },
+  }
 }
 
 export interface Bounds {
@@ -43,12 +57,15 @@ export async function alternate(
       }
     }
   }
-  for (let round = 0; round < warmUps; round += 1) await runRound(working, () => undefined)
+  const dueIn = (round: number) =>
+    working.filter(({ everyRounds = 1 }) => round % everyRounds === 0)
+  for (let round = 0; round < warmUps; round += 1) await runRound(dueIn(round), () => undefined)
   const endMs = world.monotonicMs() + budgetMs
   for (let round = 0; round < maxRounds && working.length > 0; round += 1) {
     if (round > 0 && world.monotonicMs() >= endMs) break
-    const first = round % working.length
-    const order = [...working.slice(first), ...working.slice(0, first)]
+    const due = dueIn(round)
+    const first = round % Math.max(1, due.length)
+    const order = [...due.slice(first), ...due.slice(0, first)]
     await runRound(order, ({ name }, sample) => samples.get(name)?.push(sample))
   }
   return { samples, failed }

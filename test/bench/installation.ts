@@ -7,6 +7,7 @@ import { endRunner } from '../system/end-runner.ts'
 import type { Guest } from '../system/guest.ts'
 import type { Program } from '../system/start-program.ts'
 import { type System, startSystem } from '../system/start-system.ts'
+import type { OpenSystemQueue } from '../system/system-queue.ts'
 import { waitFor } from '../system/wait-for.ts'
 
 /** Controller, queue service and agents, each a process of its own as in production, and a client of the API. */
@@ -17,6 +18,8 @@ export interface Installation extends AsyncDisposable {
   agents: Program[]
   /** Runs a command on the first instance. @throws when it does not succeed. */
   run: (operation: Operation, content?: { sha256: string }) => Promise<CommandRecord>
+  /** Starts more of them. Ends when all are enrolled. */
+  addAgents: (count: number) => Promise<void>
   /** The process that was started with all of these words. */
   findProcess: (...words: string[]) => Promise<number>
 }
@@ -24,32 +27,43 @@ export interface Installation extends AsyncDisposable {
 type Operation = Parameters<ReturnType<typeof createApiClient>['postCommand']>[1]['operation']
 
 const cluster = 'bench'
-const enrolmentPatienceMs = 120_000
+const enrolmentPatienceMs = 180_000
 
 export async function startInstallation(
   directory: string,
   agentCount: number,
+  openQueue?: OpenSystemQueue,
 ): Promise<Installation> {
   await using opened = new AsyncDisposableStack()
-  const system = opened.use(await startSystem(join(directory, 'system')))
+  const system = opened.use(await startSystem(join(directory, 'system'), {}, openQueue))
   const connection = opened.use(connectApi({ kind: 'socket', socketPath: system.socketPath }))
   const api = createApiClient(connection)
   await api.createCluster({ name: cluster })
   const [guests, agents]: [Guest[], Program[]] = [[], []]
-  for (let number = 1; number <= agentCount; number += 1) {
-    const guest = await system.createGuest(`worker-${number}`)
-    const { value } = await api.renderUserData(cluster, { instance: guest.name })
-    await guest.applyUserData(value.userData)
-    guests.push(guest)
-    opened.defer(async () => await endRunner(guest.stateDirectory))
-    agents.push(opened.use(await guest.startAgent()))
-  }
+  const life = opened.use(new AsyncDisposableStack())
   const areEnrolled = async () => {
     const { value } = await api.listInstances(cluster)
-    return value.instances.filter(({ state }) => state === 'enrolled').length === agentCount
+    const enrolled = value.instances.filter(({ state }) => state === 'enrolled')
+    return enrolled.length === guests.length
   }
-  await waitFor('all agents to enrol', areEnrolled, enrolmentPatienceMs)
-  const life = opened.move()
+  const addAgents = async (count: number) => {
+    for (let added = 0; added < count; added += 1) {
+      const guest = await system.createGuest(`worker-${guests.length + 1}`)
+      const { value } = await api.renderUserData(cluster, { instance: guest.name })
+      await guest.applyUserData(value.userData)
+      guests.push(guest)
+      life.defer(async () => await endRunner(guest.stateDirectory))
+      agents.push(life.use(await guest.startAgent()))
+    }
+    try {
+      await waitFor('all agents to enrol', areEnrolled, enrolmentPatienceMs)
+    } catch (error) {
+      const wrote = agents.at(-1)?.recentOutput() ?? ''
+      throw new Error(`agents do not enrol; the last one wrote:\n${wrote}`, { cause: error })
+    }
+  }
+  await addAgents(agentCount)
+  const whole = opened.move()
   return {
     system,
     api,
@@ -60,8 +74,9 @@ export async function startInstallation(
       const { value } = await api.postCommand({ cluster, instance: 'worker-1' }, body)
       return await waitForSuccess(api, value[0]?.id ?? '')
     },
+    addAgents,
     findProcess,
-    [Symbol.asyncDispose]: async () => await life.disposeAsync(),
+    [Symbol.asyncDispose]: async () => await whole.disposeAsync(),
   }
 }
 
@@ -84,7 +99,8 @@ async function waitForSuccess(api: Installation['api'], id: string): Promise<Com
   }
 }
 
-async function findProcess(...words: string[]): Promise<number> {
+/** The process that was started with all of these words. @throws {Error} there is none. */
+export async function findProcess(...words: string[]): Promise<number> {
   for (const entry of await readdir('/proc')) {
     if (!/^\d+$/.test(entry)) continue
     const commandLine = await readFile(`/proc/${entry}/cmdline`, 'utf8').catch(() => '')

@@ -4,16 +4,21 @@ import { closeSync, fdatasyncSync, openSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { Agent, request } from 'undici'
 import type { CommandRecord } from '../../controller/api/resources.ts'
-import { alternate, type Side } from './alternate.ts'
+import { missingZaqarPackages } from '../zaqar/missing-packages.ts'
+import { alternate, type Side, timed } from './alternate.ts'
 import type { Benchmark, BenchSettings } from './benchmark.ts'
 import { type Installation, startInstallation } from './installation.ts'
+import type { MCollective } from './mcollective/start-mcollective.ts'
+import { openMCollective } from './mcollective-sides.ts'
 import { addRows, emptyReport, type Report } from './report.ts'
-import { openSshd, sshSides } from './ssh-sides.ts'
+import { coldEvery, openSshd, sshSides } from './ssh-sides.ts'
+import { startZaqarInstallations } from './zaqar-installations.ts'
 
 /** One `true`, from the API call to the result in hand, beside other ways to have it run. */
 export const roundTrip: Benchmark = { name: 'round-trip', measure }
 
 const ours = 'sahara-agent'
+const title = 'one `true`'
 
 /**
  * What no design with these guarantees can do without. Round trips one after the other: the API's POST, the POST of the
@@ -34,6 +39,7 @@ async function measure(settings: BenchSettings): Promise<Report> {
   const bare = opened.use(openFloor(installation.system.queue.url, settings.directory))
   const sides: Side[] = [
     { name: ours, run: async () => await runTrue(installation, records, settings) },
+    ...mcollectiveSides(await openMCollective(report, settings.directory, 1, opened)),
     ...sshSides(await openSshd(report, 'ssh', opened), 1),
     { name: 'process start (/bin/true)', run: startTrue },
     {
@@ -41,12 +47,54 @@ async function measure(settings: BenchSettings): Promise<Report> {
       run: bare.run,
     },
   ]
-  const { samples, failed } = await alternate(sides, { ...settings, warmUps }, settings.world)
-  addRows(report, 'one `true`', 'ms', samples)
-  report.skipped.push(...failed, { side: 'MCollective', reason: 'not written yet' })
+  const bounds = { budgetMs: settings.budgetMs * (2 / 3), warmUps }
+  const { samples, failed } = await alternate(sides, bounds, settings.world)
+  addRows(report, title, 'ms', samples)
+  report.skipped.push(...failed)
   addSteps(report, records.slice(warmUps))
   report.notes.push(...aboveTheFloor(report))
+  await measureOnZaqar(report, installation, settings)
   return report
+}
+
+/** Apart from the others: Zaqar's agents have work also when it is not their turn. */
+async function measureOnZaqar(
+  report: Report,
+  embedded: Installation,
+  settings: BenchSettings,
+): Promise<void> {
+  const what = `${title}, on the real Zaqar`
+  const missing = missingZaqarPackages()
+  if (missing.length > 0) {
+    report.skipped.push({ side: what, reason: `apt-get install ${missing.join(' ')}` })
+    return
+  }
+  await using opened = new AsyncDisposableStack()
+  const { polling, gateway } = await startZaqarInstallations(settings.directory, opened)
+  const side = (name: string, installation: Installation): Side => ({
+    name,
+    run: async () => await runTrue(installation, [], settings),
+  })
+  const sides = [
+    side(`${ours}, embedded queue`, embedded),
+    side(`${ours}, Zaqar by way of the gateway`, gateway),
+    side(`${ours}, Zaqar, polled`, polling),
+  ]
+  const bounds = { budgetMs: settings.budgetMs / 3, warmUps }
+  const { samples, failed } = await alternate(sides, bounds, settings.world)
+  addRows(report, what, 'ms', samples)
+  report.skipped.push(...failed)
+  report.notes.push(
+    "Zaqar runs under uwsgi with two workers and with Keystone; each agent idles for the others' turns",
+  )
+}
+
+function mcollectiveSides(mcollective: MCollective | undefined): Side[] {
+  if (mcollective === undefined) return []
+  return [
+    timed('MCollective, a client that stays connected', async () => await mcollective.warm(1)),
+    timed('MCollective, `mco rpc` anew', mcollective.cold, coldEvery),
+  ]
 }
 
 async function runTrue(

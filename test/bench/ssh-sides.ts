@@ -1,4 +1,4 @@
-import type { Side } from './alternate.ts'
+import { type Side, timed } from './alternate.ts'
 import type { Report } from './report.ts'
 import { startSshd, type TestSshd, whyNoSshd } from './start-sshd.ts'
 
@@ -19,14 +19,19 @@ export async function openSshd(
   }
 }
 
+/** Rounds for one of what begins anew each time: it takes so much longer that little else would be measured. */
+export const coldEvery = 5
+
 /** `true` by ssh, `count` at once; no sides without an sshd. */
 export function sshSides(sshd: TestSshd | undefined, count: number): Side[] {
   if (sshd === undefined) return []
-  const side = (name: string, way: TestSshd['cold']): Side => ({
-    name,
-    run: async () => await together(count, async () => await way(['/bin/true'])),
-  })
-  return [side('ssh, warm ControlMaster', sshd.warm), side('ssh, cold', sshd.cold)]
+  const side = (name: string, way: TestSshd['cold'], everyRounds: number): Side =>
+    timed(
+      name,
+      async () => await together(count, async () => await way(['/bin/true'])),
+      everyRounds,
+    )
+  return [side('ssh, warm ControlMaster', sshd.warm, 1), side('ssh, cold', sshd.cold, coldEvery)]
 }
 
 /** Starts all at once, and waits for the last. */
