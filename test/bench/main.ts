@@ -1,40 +1,46 @@
 #!/usr/bin/env node
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { availableParallelism, cpus, tmpdir, totalmem } from 'node:os'
-import { join } from 'node:path'
+import { mkdir, writeFile } from 'node:fs/promises'
+import { availableParallelism, cpus, loadavg, tmpdir, totalmem } from 'node:os'
+import { dirname } from 'node:path'
 import { parseArgs } from 'node:util'
 import { z } from 'zod'
 import { realWorld } from '../../protocol/real-world.ts'
-import { queue } from './queue.ts'
+import { benchmarks } from './benchmarks.ts'
+import { measureApart } from './measure-apart.ts'
 import { type Report, renderReport } from './report.ts'
-import { roundTrip } from './round-trip.ts'
-import { sahara } from './sahara.ts'
-import { throughput } from './throughput.ts'
-import { transfer } from './transfer.ts'
 
-const help = `npm run bench -- [NAME...] [--seconds 20] [--agents 20] [--mebibytes 1,64] [--directory DIR] [--json FILE]
+const names = benchmarks.map(({ name }) => name)
+const help = `npm run bench -- [NAME...] [--seconds 20] [--minutes 20] [--json dist/bench.json] ...
 
-Measures round-trip, throughput, queue, transfer and sahara, or those that are named: our side beside the alternatives,
-in turns in one run. What is not installed is skipped by name. See docs/performance.md.
+Measures ${names.join(', ')}, or those that are named: our side beside the
+alternatives, in turns in one run. What is not installed is skipped by name. See docs/performance.md.
 
   --seconds    what the measuring of each may take; starting programs comes on top
-  --agents     how many are asked at once in throughput
-  --mebibytes  sizes of the files in transfer
+  --minutes    what all of it may take; a benchmark that hangs is ended sooner, and named
+  --agents     how many are asked at once in throughput. Default: 20,100
+  --waiting    how many wait at one queue service in agents. Default: 1,100,1000,5000
+  --mebibytes  sizes of the files in transfer. Default: 1,64
   --directory  where the databases lie; must be a real disk. Default: the system's directory for temporary files
-  --json       writes all figures into this file as well
+  --json       the file with all figures, written anew after each benchmark
 `
-const benchmarks = [roundTrip, throughput, queue, transfer, sahara]
+/** Beyond its measuring, a benchmark has so long to start and end its programs. */
+const startingMs = 240_000
+
+const numbers = (most: number, byDefault: string) =>
+  z
+    .string()
+    .default(byDefault)
+    .transform((text) => text.split(','))
+    .pipe(z.array(z.coerce.number<string>().int().min(1).max(most)).min(1))
 
 const Options = z.strictObject({
   seconds: z.coerce.number().min(0.1).max(3600).default(20),
-  agents: z.coerce.number().int().min(1).max(200).default(20),
-  mebibytes: z
-    .string()
-    .default('1,64')
-    .transform((text) => text.split(','))
-    .pipe(z.array(z.coerce.number<string>().int().min(1).max(1024)).min(1)),
+  minutes: z.coerce.number().min(0.1).max(1440).default(20),
+  agents: numbers(200, '20,100'),
+  waiting: numbers(9000, '1,100,1000,5000'),
+  mebibytes: numbers(1024, '1,64'),
   directory: z.string().min(1).default(tmpdir()),
-  json: z.string().min(1).optional(),
+  json: z.string().min(1).default('dist/bench.json'),
   help: z.boolean().default(false),
 })
 
@@ -42,7 +48,9 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     seconds: { type: 'string' },
+    minutes: { type: 'string' },
     agents: { type: 'string' },
+    waiting: { type: 'string' },
     mebibytes: { type: 'string' },
     directory: { type: 'string' },
     json: { type: 'string' },
@@ -50,10 +58,8 @@ const { values, positionals } = parseArgs({
   },
 })
 const options = Options.parse({ ...values })
-const chosen = benchmarks.filter(
-  ({ name }) => positionals.length === 0 || positionals.includes(name),
-)
-const unknown = positionals.filter((name) => benchmarks.every((one) => one.name !== name))
+const chosen = names.filter((name) => positionals.length === 0 || positionals.includes(name))
+const unknown = positionals.filter((name) => !names.includes(name))
 
 if (options.help) process.stdout.write(help)
 else if (unknown.length > 0) {
@@ -63,34 +69,51 @@ else if (unknown.length > 0) {
 
 async function measureAll(): Promise<void> {
   const world = realWorld()
-  const startedAt = world.now().toISOString()
+  const endMs = world.monotonicMs() + options.minutes * 60_000
+  const interrupted = new AbortController()
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.on(signal, () => interrupted.abort())
+  }
+  const { directory, json, seconds, minutes, agents, waiting, mebibytes } = options
+  const budgetMs = seconds * 1000
+  const machine = {
+    processors: availableParallelism(),
+    model: cpus().at(0)?.model ?? 'unknown',
+    memoryBytes: totalmem(),
+    // The load of one minute at the start: other work on the machine shows here.
+    load: loadavg()[0],
+    node: process.version,
+  }
   const reports: Report[] = []
+  const failed: { name: string; reason: string }[] = []
+  const write = async () => {
+    const settings = { seconds, minutes, agents, waiting, mebibytes }
+    const document = { startedAt, machine, settings, reports, failed }
+    await mkdir(dirname(json), { recursive: true })
+    await writeFile(json, `${JSON.stringify(document, undefined, 2)}\n`)
+  }
+  const startedAt = world.now().toISOString()
   // One after the other: they would take the processor from each other.
-  for (const { name, measure } of chosen) {
-    const directory = await mkdtemp(join(options.directory, `sahara-bench-${name}-`))
+  for (const name of chosen) {
+    const capMs = Math.max(0, Math.min(budgetMs * 2 + startingMs, endMs - world.monotonicMs()))
+    process.stderr.write(`${name} ...\n`)
     try {
-      const budgetMs = options.seconds * 1000
-      const report = await measure({ ...options, directory, budgetMs, world })
+      const assignment = { budgetMs, agents, waiting, mebibytes }
+      const limits = { capMs, signal: interrupted.signal }
+      const report = await measureApart(name, directory, assignment, limits)
       process.stdout.write(`${renderReport(report)}\n`)
       reports.push(report)
     } catch (error) {
       // The others can still be measured, but the run as a whole has failed.
       process.exitCode = 1
-      process.stderr.write(
-        `error: ${name}: ${error instanceof Error ? error.stack : String(error)}\n`,
-      )
-    } finally {
-      await rm(directory, { recursive: true, force: true, maxRetries: 5 })
+      const reason = error instanceof Error ? error.message : String(error)
+      failed.push({ name, reason })
+      process.stderr.write(`error: ${name} ${reason}\n`)
+    }
+    await write()
+    if (interrupted.signal.aborted) {
+      process.exitCode = 130
+      return
     }
   }
-  if (options.json === undefined) return
-  const machine = {
-    processors: availableParallelism(),
-    model: cpus().at(0)?.model ?? 'unknown',
-    memoryBytes: totalmem(),
-    node: process.version,
-  }
-  const { seconds, agents, mebibytes } = options
-  const document = { startedAt, machine, settings: { seconds, agents, mebibytes }, reports }
-  await writeFile(options.json, `${JSON.stringify(document, undefined, 2)}\n`)
 }

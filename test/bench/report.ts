@@ -1,30 +1,36 @@
-import { type Summary, summarize } from './summarize.ts'
+import { z } from 'zod'
+import { summarize } from './summarize.ts'
+
+/** Less is better for times, sizes and shares, more for the rates. `%` is of one processor. */
+const Unit = z.enum(['ms', 'KiB', 'MiB', 'MiB/s', '1/s', '%'])
+export type Unit = z.output<typeof Unit>
+
+const Row = z.strictObject({
+  what: z.string(),
+  side: z.string(),
+  unit: Unit,
+  count: z.int().min(1),
+  median: z.number(),
+  p95: z.number(),
+  min: z.number(),
+  max: z.number(),
+  /** This side's median divided by that of the first side of the same `what`; null where that one failed. */
+  ratio: z.number().nullable(),
+})
+
+const Skipped = z.strictObject({ side: z.string(), reason: z.string() })
+export type Skipped = z.output<typeof Skipped>
 
 /** What one benchmark found. Rows with the same `what` and `unit` are compared with the first of them. */
-export interface Report {
-  name: string
-  rows: Row[]
+export const Report = z.strictObject({
+  name: z.string(),
+  rows: z.array(Row),
   /** Sides that could not be measured here, and why. */
-  skipped: Skipped[]
+  skipped: z.array(Skipped),
   /** What a reader must know to read the figures rightly. */
-  notes: string[]
-}
-
-export interface Row extends Summary {
-  what: string
-  side: string
-  unit: Unit
-  /** This side's median divided by that of the first side of the same `what`; null where that one failed. */
-  ratio: number | null
-}
-
-export interface Skipped {
-  side: string
-  reason: string
-}
-
-/** Less is better for `ms` and `MiB`, more for the rates. */
-export type Unit = 'ms' | 'MiB' | 'MiB/s' | '1/s'
+  notes: z.array(z.string()),
+})
+export type Report = z.output<typeof Report>
 
 export function emptyReport(name: string): Report {
   return { name, rows: [], skipped: [], notes: [] }

@@ -16,6 +16,8 @@ export interface TestSshd extends AsyncDisposable {
   warm: (command: readonly string[]) => Promise<void>
   /** Copies over the open connection; a path that begins with `:` is at the other end. */
   copy: (from: string, to: string) => Promise<void>
+  /** What tells ssh the way, by the name `bench`, or `bench-` and anything. */
+  configPath: string
   /** A directory at the other end that its user may write to. */
   files: string
 }
@@ -74,6 +76,7 @@ export async function startSshd(): Promise<TestSshd> {
   const life = opened.move()
   return {
     files,
+    configPath: join(directory, 'ssh_config'),
     cold: async (command) => await ssh(coldFlags, command),
     warm: async (command) => await ssh([], command),
     copy: async (from, to) => {
@@ -114,9 +117,10 @@ Subsystem sftp ${existsSync(sftpServer) ? sftpServer : 'internal-sftp'}
 
 async function sshConfig(directory: string, port: number, user: string): Promise<string> {
   const hostKey = await readFile(join(directory, 'host_key.pub'), 'utf8')
-  await writeFile(join(directory, 'known_hosts'), `[127.0.0.1]:${port} ${hostKey}`)
-  return `Host bench
+  await writeFile(join(directory, 'known_hosts'), `bench ${hostKey}`)
+  return `Host bench bench-*
   HostName 127.0.0.1
+  HostKeyAlias bench
   Port ${port}
   User ${user}
   IdentityFile ${directory}/user_key

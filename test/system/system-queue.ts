@@ -24,11 +24,14 @@ export type OpenSystemQueue = (directory: string) => Promise<SystemQueue>
 const Listening = z.looseObject({ event: z.literal('listening'), url: z.string() })
 
 /** `sahara-queue serve`, as a process of its own. */
-export async function openOwnQueue(directory: string): Promise<SystemQueue> {
+export async function openOwnQueue(
+  directory: string,
+  environment: Readonly<Record<string, string>> = {},
+): Promise<SystemQueue> {
   const database = join(directory, 'queue.db')
   const tokenFile = `${database}.token`
   const flags = ['serve', '--port', '0', '--database', database, '--json']
-  const program = startProgram('queue/main.ts', flags)
+  const program = startProgram('queue/main.ts', flags, environment)
   const line = await program.line((text) => text.includes('"listening"'))
   const { url } = Listening.parse(JSON.parse(line))
   const token = (await readFile(tokenFile, 'utf8')).trim()
