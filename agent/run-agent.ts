@@ -14,6 +14,7 @@ import { createAgentMetrics } from './metrics/agent-metrics.ts'
 import { createLookout } from './network/lookout.ts'
 import { auditDirectory, ownPaths } from './own-paths.ts'
 import { keepPolicy } from './policy/policy-keeper.ts'
+import { closeToOthers } from './private-files.ts'
 import { readBootId } from './read-boot-id.ts'
 import { serve, type Tampering } from './serve.ts'
 import { prepareStateDirectory } from './state-directory.ts'
@@ -52,6 +53,8 @@ export async function runAgent(config: AgentConfig, outside: Outside): Promise<v
   const { stateDirectory, limits, spool } = config
   const network = await readNetwork(config.network, outside.env ?? {})
   const paths = await prepareStateDirectory(stateDirectory)
+  const secrets = [paths.journal, paths.identity, paths.credentials]
+  await closeToOthers([stateDirectory, ...secrets], log)
   const bootId = await readBootId(config.bootIdPath)
   await using journal = openJournal(paths.journal, { bootId, limitBytes: limits.journalBytes })
   const tampering: Tampering = {

@@ -1,6 +1,7 @@
 import type { World } from '../../protocol/world.ts'
 import type { ServerClock } from '../clock/server-clock.ts'
 import type { Log } from '../log.ts'
+import { closeToOthers } from '../private-files.ts'
 import { chooseDoor, type Door, doorOfBootstrap, doorOfEnrolment } from './door.ts'
 import type { Enrolment } from './enrolment.ts'
 import { readBootstrap } from './read-bootstrap.ts'
@@ -29,6 +30,7 @@ export function createDoorFinder(
   return async (attempt) => {
     const enrolment = known()
     const reading = await readBootstrap(bootstrapPath)
+    if (reading.kind === 'found') await closeToOthers([bootstrapPath], log)
     if (reading.kind === 'unusable') mention(reading.why)
     if (reading.kind === 'missing' && !enrolment) mention('there is none yet')
     const doors = [

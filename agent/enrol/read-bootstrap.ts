@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { Bootstrap } from '../../protocol/messages/enrolment.ts'
+import { findForeignHand } from '../private-files.ts'
 import { isMissingFile } from '../state-directory.ts'
 
 /** What lies at the bootstrap's path. A half-written or foreign file is not the end: it may be replaced. */
@@ -12,6 +13,8 @@ export type BootstrapReading =
 export async function readBootstrap(path: string): Promise<BootstrapReading> {
   let json: unknown
   try {
+    const foreign = await findForeignHand(path)
+    if (foreign !== undefined) return { kind: 'unusable', why: foreign }
     json = JSON.parse(await readFile(path, 'utf8'))
   } catch (error) {
     if (isMissingFile(error)) return { kind: 'missing' }
