@@ -102,6 +102,7 @@ describe('the spellings of a secret', () => {
     ['in base64 for URLs', Buffer.from(`me:${secret}`).toString('base64url')],
     ['in hex', bytes.toString('hex')],
     ['in a URL', encodeURIComponent(secret)],
+    ['in a strict URL, in lower case', percentOf(bytes)],
     ['in a form', new URLSearchParams({ secret }).toString()],
     ['in JSON', JSON.stringify({ secret })],
     ['in a shell’s quotes', secret.replaceAll("'", "'\\''")],
@@ -151,6 +152,15 @@ function redact(secrets: readonly string[], pieces: readonly string[]): string {
     secrets.map((secret) => Buffer.from(secret)),
     pieces,
   )
+}
+
+/** All bytes but letters, digits and `-._~` escaped (RFC 3986), the codes in lower case. */
+function percentOf(bytes: Uint8Array): string {
+  const written = Array.from(bytes, (byte) => {
+    const character = String.fromCharCode(byte)
+    return /[\w.~-]/.test(character) ? character : `%${byte.toString(16).padStart(2, '0')}`
+  })
+  return written.join('')
 }
 
 function redactBy(spellings: readonly Uint8Array[], pieces: readonly string[]): string {

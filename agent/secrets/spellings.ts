@@ -60,24 +60,20 @@ function inHex(value: Buffer): string[] {
 
 /** Every library has its own mind about what need not be escaped. */
 function inUrls(value: Buffer): string[] {
-  const unreserved = /[A-Za-z0-9._~-]/
-  const strict = percent(value, unreserved)
+  const strict = percent(value, /[^A-Za-z0-9._~-]/g)
   return [
     strict,
     strict.replaceAll(/%[0-9A-F]{2}/g, (code) => code.toLowerCase()),
-    percent(value, /[A-Za-z0-9._~/-]/),
-    percent(value, /[A-Za-z0-9._~!'()*-]/),
-    percent(value, /[A-Za-z0-9._*-]/).replaceAll('%20', '+'),
+    percent(value, /[^A-Za-z0-9._~/-]/g),
+    percent(value, /[^A-Za-z0-9._~!'()*-]/g),
+    percent(value, /[^A-Za-z0-9._*-]/g).replaceAll('%20', '+'),
   ]
 }
 
-function percent(value: Buffer, unescaped: RegExp): string {
-  const written = Array.from({ length: 256 }, (_, byte) => {
-    const character = String.fromCharCode(byte)
-    if (unescaped.test(character)) return character
-    return `%${byte.toString(16).toUpperCase().padStart(2, '0')}`
+function percent(value: Buffer, escaped: RegExp): string {
+  return value.toString('latin1').replaceAll(escaped, (character) => {
+    return `%${character.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`
   })
-  return Array.from(value, (byte) => written[byte]).join('')
 }
 
 /** What only a text can be written as. */
