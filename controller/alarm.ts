@@ -59,7 +59,7 @@ export function startAlarm(
 
   return {
     set: (dueAt) => {
-      if (dueAt.getTime() < plannedMs) sleeper.abort()
+      if (dueAt.getTime() < plannedMs) sleeper.abort('something is due earlier')
     },
     [Symbol.asyncDispose]: async () => {
       stop.abort()

@@ -21,6 +21,8 @@ interface Waiting {
 
 /** @param before runs at the beginning of each transaction: for what may wait for the next one. */
 export function groupCommits(database: DatabaseSync, before: () => void): CommitGroup {
+  const begin = database.prepare('BEGIN IMMEDIATE')
+  const end = database.prepare('COMMIT')
   let waiting: Waiting[] = []
 
   const flush = () => {
@@ -44,10 +46,10 @@ export function groupCommits(database: DatabaseSync, before: () => void): Commit
   }
   const commit = (group: readonly Waiting[]): JournalWriteError | undefined => {
     try {
-      database.exec('BEGIN IMMEDIATE')
+      begin.run()
       before()
       for (const { change } of group) change()
-      database.exec('COMMIT')
+      end.run()
       return undefined
     } catch (cause) {
       if (database.isOpen && database.isTransaction) database.exec('ROLLBACK')

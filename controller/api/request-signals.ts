@@ -15,7 +15,7 @@ export function createRequestSignals(): RequestSignals {
       // Also after an answer that was sent whole, when nobody listens any more.
       reply.raw.once('close', () => {
         open.delete(controller)
-        controller.abort()
+        controller.abort('the request is over')
       })
       return controller.signal
     },

@@ -12,7 +12,7 @@ import {
   findByIdempotencyKey,
   insertIdempotencyKey,
 } from '../store/idempotency-keys.ts'
-import { type Instance, readInstance } from '../store/instances.ts'
+import { type Instance, isInstance } from '../store/instances.ts'
 import { checkNewCommand } from './check-new-command.ts'
 import { fileCommand, type Order } from './file-command.ts'
 import { sealSecrets } from './seal-secrets.ts'
@@ -168,7 +168,7 @@ async function prepareOrder(
 function fileForInstance(context: Context, instance: Instance, order: Order): string {
   const { config, store, world } = context
   // It may have been forgotten since it was found.
-  if (readInstance(store, instance.id) === undefined) {
+  if (!isInstance(store, instance.id)) {
     throw new InstanceNotFoundError(instance.clusterId, instance.name)
   }
   if (instance.enrolledAt === null) throw new InstanceNotEnrolledError(instance.name)

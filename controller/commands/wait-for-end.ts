@@ -1,6 +1,6 @@
 import type { Context } from '../context.ts'
 import { CommandNotFoundError } from '../errors.ts'
-import { readCommand, type StoredCommand } from '../store/commands.ts'
+import { isOpenCommand, readCommand, type StoredCommand } from '../store/commands.ts'
 import { commandKey } from '../wakeups.ts'
 
 /**
@@ -27,6 +27,8 @@ export async function waitForEnd(
     while (command.endedAt === null && !timeout.signal.aborted && !signal.aborted) {
       // An abort is no error here: the client gets the command as it is.
       await changes.next(timeout.signal).catch(() => undefined)
+      // It may just have been posted: most wake-ups are not the end.
+      if (!timeout.signal.aborted && isOpenCommand(store, id)) continue
       command = requireStored(readCommand(store, id), id)
     }
     return command

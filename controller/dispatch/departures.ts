@@ -18,7 +18,8 @@ import {
   type StoredCommand,
 } from '../store/commands.ts'
 import { type Instance, readInstance } from '../store/instances.ts'
-import { endUnpostable, noteUnclearPost, postCommands } from './post-commands.ts'
+import { createAgentKeys } from './agent-keys.ts'
+import { endUnpostable, noteUnclearPost, type PostParts, postCommands } from './post-commands.ts'
 import { type ContentSenders, startContentSenders } from './send-content.ts'
 import { createSlots, type Slots } from './slots.ts'
 
@@ -48,7 +49,14 @@ export async function startDepartures(
   const senders = startContentSenders(context, contents, slots, stop.signal)
   const underWay = new Set<string>()
   const lines = new Map<string, Promise<void>>()
-  const line = { context, slots, senders, underWay, signal: stop.signal }
+  const line = {
+    context,
+    slots,
+    senders,
+    underWay,
+    agentKeys: createAgentKeys(),
+    signal: stop.signal,
+  }
 
   const wake = (instanceId: string) => {
     if (stop.signal.aborted || lines.has(instanceId)) return
@@ -73,12 +81,10 @@ export async function startDepartures(
   }
 }
 
-interface Line {
-  context: Context
+interface Line extends PostParts {
   slots: Slots
   senders: ContentSenders
   underWay: Set<string>
-  signal: AbortSignal
 }
 
 /** Posts what waits for one instance, until nothing does. */
@@ -93,7 +99,7 @@ async function serveInstance(line: Line, instanceId: string): Promise<void> {
     if (round === undefined) return
     try {
       const { clusterId } = round.instance
-      await line.slots.use(clusterId, async () => await postCommands(context, round, signal))
+      await line.slots.use(clusterId, async () => await postCommands(line, round))
       for (const command of round.commands) line.senders.send(command)
       release(line, round)
       failures = 0
@@ -126,9 +132,10 @@ function readRound(
   instanceId: string,
   limit: number,
 ): Round | undefined {
-  const instance = readInstance(store, instanceId)
   const commands = listQueuedCommands(store, instanceId, { now: world.now(), limit })
-  return instance === undefined || commands.length === 0 ? undefined : { instance, commands }
+  if (commands.length === 0) return undefined
+  const instance = readInstance(store, instanceId)
+  return instance && { instance, commands }
 }
 
 function release({ underWay }: Line, { commands }: Round): void {

@@ -1,5 +1,5 @@
 import type { Result } from '../../protocol/messages/replies.ts'
-import { importKey } from '../../protocol/sealing/keys.ts'
+import type { Key } from '../../protocol/sealing/keys.ts'
 import { sealCommand } from '../../protocol/sealing/seal-command.ts'
 import { type NewMessage, splitIntoPosts } from '../../protocol/zaqar/split-into-posts.ts'
 import type { Context } from '../context.ts'
@@ -8,7 +8,15 @@ import { readRequest } from '../store/command-secrets.ts'
 import type { StoredCommand } from '../store/commands.ts'
 import type { Instance } from '../store/instances.ts'
 import { commandKey } from '../wakeups.ts'
+import type { AgentKeys } from './agent-keys.ts'
 import { messageTtlSeconds } from './message-ttl.ts'
+
+/** What posting needs. */
+export interface PostParts {
+  context: Context
+  agentKeys: AgentKeys
+  signal: AbortSignal
+}
 
 /**
  * Seals an instance's commands and posts them in order, in as few requests as they fit; each request's commands are on
@@ -17,12 +25,13 @@ import { messageTtlSeconds } from './message-ttl.ts'
  * @throws {ZaqarError} the first request that failed; what was posted before stays posted.
  */
 export async function postCommands(
-  context: Context,
+  { context, agentKeys, signal }: PostParts,
   { instance, commands }: { instance: Instance; commands: readonly StoredCommand[] },
-  signal: AbortSignal,
 ): Promise<void> {
   const { queue, store, wakeups } = context
-  const messages = await sealCommands(context, instance, commands)
+  if (instance.sealingKey === null) return
+  const agent = await agentKeys.import(instance.sealingKey)
+  const messages = await sealCommands(context, agent, commands)
   for (const post of splitIntoPosts([...messages.keys()])) {
     await queue.postMessages(instance.commandQueue, post, { signal })
     const posted = post.messages.flatMap((message) => messages.get(message) ?? [])
@@ -75,13 +84,11 @@ export async function endUnpostable(
 /** A command sealed anew has the same id and reply key: the agent knows it again. */
 async function sealCommands(
   { config, keyring, store, world }: Context,
-  instance: Instance,
+  agent: Key,
   commands: readonly StoredCommand[],
 ): Promise<Map<NewMessage, StoredCommand>> {
-  if (instance.sealingKey === null) return new Map()
-  const agent = await importKey(instance.sealingKey)
-  const { signing } = await keyring.keysOf(instance.clusterId)
   const sealed = commands.map(async (command) => {
+    const { signing } = await keyring.keysOf(command.clusterId)
     const request = readRequest(store, command.id)
     // It has ended since it was read.
     if (request === undefined) return []

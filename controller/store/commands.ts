@@ -130,6 +130,14 @@ export function readCommand({ database }: Store, id: string): StoredCommand | un
   return database.get(CommandRow, `${selectCommand} WHERE commands.id = :id`, { id })
 }
 
+/** Whether there is such a command, and it has not ended. */
+export function isOpenCommand({ database }: Store, id: string): boolean {
+  const open = `SELECT id FROM commands WHERE id = :id AND ended_at IS NULL`
+  return database.get(IdRow, open, { id }) !== undefined
+}
+
+const IdRow = z.object({ id: z.string() })
+
 /** What a listing is narrowed to. */
 export interface CommandFilter {
   clusterId?: string | undefined
@@ -215,8 +223,6 @@ export function hasOpenCancel({ database }: Store, targetId: string): boolean {
     ) !== undefined
   )
 }
-
-const IdRow = z.object({ id: z.string() })
 
 /** How many commands people asked for have not ended: of an instance, of a cluster, or of all. */
 export function countOpenCommands(

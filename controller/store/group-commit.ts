@@ -35,15 +35,15 @@ export function createGroupCommit(database: Database): { write: Write; flush: ()
       const { promise, resolve, reject } = Promise.withResolvers<T>()
       let settle: (failure?: StoreWriteError) => void = reject
       const apply = () => {
-        database.script('SAVEPOINT change')
+        database.run('SAVEPOINT change')
         try {
           const value = change()
           settle = (failure) => (failure ? reject(failure) : resolve(value))
         } catch (error) {
-          database.script('ROLLBACK TO change')
+          database.run('ROLLBACK TO change')
           settle = () => reject(error)
         }
-        database.script('RELEASE change')
+        database.run('RELEASE change')
       }
       // The next turn, not a microtask: requests that arrived in one turn of the loop shall meet here.
       if (waiting.length === 0) setImmediate(flush)
@@ -58,9 +58,9 @@ function commitTogether(
   group: readonly Waiting[],
 ): StoreWriteError | undefined {
   try {
-    database.script('BEGIN IMMEDIATE')
+    database.run('BEGIN IMMEDIATE')
     for (const { apply } of group) apply()
-    database.script('COMMIT')
+    database.run('COMMIT')
     return undefined
   } catch (cause) {
     rollBack(database)

@@ -90,6 +90,14 @@ export function readInstance({ database }: Store, id: string): Instance | undefi
   )
 }
 
+/** Whether it is on the books, and not deleted. */
+export function isInstance({ database }: Store, id: string): boolean {
+  const row = `SELECT id FROM instances WHERE id = :id AND deleted_at IS NULL`
+  return database.get(IdRow, row, { id }) !== undefined
+}
+
+const IdRow = z.object({ id: z.string() })
+
 /** By name or id, in a cluster. */
 export function findInstance(
   { database }: Store,
