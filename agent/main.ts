@@ -34,10 +34,9 @@ for (const command of [program, ...program.commands, ...nested]) {
   )
 }
 
-try {
-  await program.parseAsync()
-} catch (error) {
+// No top-level await: the bundle is CommonJS, which starts faster (docs/performance.md).
+program.parseAsync().catch((error: unknown) => {
   const code = error instanceof SaharaAgentError ? ` (${error.code})` : ''
   process.stderr.write(`error: ${error instanceof Error ? error.message : String(error)}${code}\n`)
   process.exit(exitCodeOf(error))
-}
+})

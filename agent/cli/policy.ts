@@ -7,7 +7,6 @@ import { ownPaths } from '../own-paths.ts'
 import type { CompiledRule } from '../policy/compile-policy.ts'
 import { decide, fitRule } from '../policy/decide.ts'
 import { examineCommand, isGoverned } from '../policy/examine-command.ts'
-import { parsePolicy } from '../policy/parse-policy.ts'
 import { governedOperations, presetNames } from '../policy/policy-file.ts'
 import { presets } from '../policy/presets.ts'
 import { type LoadedPolicy, readPolicy } from '../policy/read-policy.ts'
@@ -78,6 +77,7 @@ function configOption(): Option {
 
 async function check(file: string | undefined, { config }: { config?: string }): Promise<void> {
   const path = file ?? (await readAgentConfig(config)).policyPath
+  const { parsePolicy } = await import('../policy/parse-policy.ts')
   const parsed = parsePolicy(await readText(path))
   if (!parsed.ok) {
     const lines = parsed.problems.map(

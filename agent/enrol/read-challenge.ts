@@ -1,4 +1,4 @@
-import { Agent, request } from 'undici'
+import { Agent } from 'undici'
 import { z } from 'zod'
 import { challengeKey } from '../../protocol/messages/enrolment.ts'
 import { Bytes } from '../../protocol/messages/wire-types.ts'
@@ -50,7 +50,8 @@ async function readChallenge(metadataUrl: string, signal: AbortSignal): Promise<
   const dispatcher = new Agent({ ...limits, maxResponseSize: limitBytes })
   const url = new URL('/openstack/latest/meta_data.json', metadataUrl)
   try {
-    const answer = await request(url, { dispatcher, signal })
+    const { origin, pathname: path } = url
+    const answer = await dispatcher.request({ origin, path, method: 'GET', signal })
     if (answer.statusCode !== 200) {
       await answer.body.dump()
       return missing(`the metadata service answers ${answer.statusCode}`)

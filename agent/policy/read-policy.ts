@@ -3,7 +3,6 @@ import { constants, type Stats } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { compilePolicy, type Policy } from './compile-policy.ts'
 import { resolvePath } from './examine-command.ts'
-import { parsePolicy } from './parse-policy.ts'
 import { PolicyFile } from './policy-file.ts'
 
 /** The policy as it was found when it was read. */
@@ -38,6 +37,8 @@ export async function readPolicy(path: string, ownPaths: readonly string[]): Pro
   }
   if (read.kind === 'unreadable') return refuseAll(read.problem, null)
   const sha256 = createHash('sha256').update(read.bytes).digest('hex')
+  // Only where there is a policy is the parser of YAML loaded.
+  const { parsePolicy } = await import('./parse-policy.ts')
   const parsed = parsePolicy(read.bytes.toString('utf8'))
   if (!parsed.ok) {
     const [first] = parsed.problems

@@ -4,6 +4,7 @@ import { createServer, type Server } from 'node:net'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { realWorld } from '../../protocol/real-world.ts'
+import { removeAllSecrets, secretsHomes } from '../secrets/secret-files.ts'
 import { findControlGroupHome, removeEmptyGroups } from './control-group.ts'
 import { exitWhenIdle } from './idle-exit.ts'
 import { keepGroups } from './left-groups.ts'
@@ -24,38 +25,44 @@ const world = realWorld()
 // Commands inherit it; what the runner writes for itself names its mode.
 process.umask(0o022)
 const socketPath = join(state, 'runner.sock')
-using lock = await takeRunnerLock(join(state, 'runner.lock'), socketPath, world)
-if (lock !== null) {
-  const groupHome = findControlGroupHome()
-  removeEmptyGroups(groupHome)
-  const groups = keepGroups()
-  const service = createAgentService(
-    {
-      world,
-      pipes: await createPipePool(join(state, 'runner-pipes')),
-      groupHome,
-      leaveGroup: groups.keep,
-    },
-    () => idle.check(),
-  )
-  const server = createServer((socket) => service.serve(socket))
-  const idle = exitWhenIdle(service, Number(values['idle-ms']), world)
-  // A machine that shuts down, or a person: commands are finished first.
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    process.on(signal, () => {
-      service.noteToldToEnd()
-      idle.hurry()
-    })
+// No top-level await: the bundle is CommonJS, which starts faster (docs/performance.md).
+void serveUntilIdle()
+
+async function serveUntilIdle(): Promise<void> {
+  using lock = await takeRunnerLock(join(state, 'runner.lock'), socketPath, world)
+  if (lock !== null) {
+    const groupHome = findControlGroupHome()
+    removeEmptyGroups(groupHome)
+    removeAllSecrets(secretsHomes(state))
+    const groups = keepGroups()
+    const service = createAgentService(
+      {
+        world,
+        pipes: await createPipePool(join(state, 'runner-pipes')),
+        groupHome,
+        leaveGroup: groups.keep,
+      },
+      () => idle.check(),
+    )
+    const server = createServer((socket) => service.serve(socket))
+    const idle = exitWhenIdle(service, Number(values['idle-ms']), world)
+    // A machine that shuts down, or a person: commands are finished first.
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+      process.on(signal, () => {
+        service.noteToldToEnd()
+        idle.hurry()
+      })
+    }
+    await listen(server, socketPath)
+    process.stdout.write('ready\n')
+    idle.check()
+    // For the next runner: this one may be killed.
+    flushCompileCache()
+    await idle.reached
+    server.close()
+    service.close()
+    groups.removeEmpty()
   }
-  await listen(server, socketPath)
-  process.stdout.write('ready\n')
-  idle.check()
-  // For the next runner: this one may be killed.
-  flushCompileCache()
-  await idle.reached
-  server.close()
-  service.close()
-  groups.removeEmpty()
 }
 
 /** We hold the lock, so a socket that is there belongs to nobody. */

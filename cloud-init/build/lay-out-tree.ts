@@ -18,7 +18,7 @@ export async function layOutTree(
   const documents = join(tree, 'usr/share/doc/sahara-agent')
   await mkdir(library, { recursive: true })
   await cp(bundle.directory, library, { recursive: true })
-  await put(join(library, 'package.json'), '{"type":"module"}\n')
+  await put(join(library, 'package.json'), '{"type":"commonjs"}\n')
   await cp(runtime.node, join(library, 'node'))
   await chmod(join(library, 'node'), 0o755)
   const source = join(root, 'cloud-init')
