@@ -1,9 +1,11 @@
-import { createWriteStream } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { pipeline } from 'node:stream/promises'
-import { constants, createZstdCompress } from 'node:zlib'
+import { promisify } from 'node:util'
+import { constants, zstdCompress } from 'node:zlib'
 import { execa } from 'execa'
 import type { Release } from './release.ts'
+
+const compress = promisify(zstdCompress)
 
 /** Packs the tree for `tar -C / -xf`. Order, owners and times are fixed, and one thread compresses: same bytes each time. */
 export async function packTarball(
@@ -13,15 +15,13 @@ export async function packTarball(
   quick: boolean,
 ): Promise<string> {
   const file = join(out, `sahara-agent-${release.version}-linux-${release.arch}.tar.zst`)
-  const tar = execa('tar', ['-C', tree, '-cf', '-', ...reproducible(release), '.'], {
-    buffer: false,
-    stderr: 'inherit',
-  })
-  const compress = createZstdCompress({
+  const flags = ['-C', tree, '-cf', '-', ...reproducible(release), '.']
+  const tar = await execa('tar', flags, { encoding: 'buffer', maxBuffer: 2 ** 30 })
+  // At once: what comes out of a stream depends on the pieces that went into it, and a pipe's are never the same.
+  const compressed = await compress(tar.stdout, {
     params: { [constants.ZSTD_c_compressionLevel]: quick ? 1 : compressionLevel },
   })
-  await pipeline(tar.readable(), compress, createWriteStream(file))
-  await tar
+  await writeFile(file, compressed)
   return file
 }
 
