@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { CommandSpec } from '../runner/command-spec.ts'
 import {
   collect,
@@ -14,6 +14,8 @@ import {
 } from '../runner/fixtures/runner-bench.ts'
 import { hasMemory } from './fixtures/has-memory.ts'
 import { findSecretsHome, secretsHomes } from './secret-files.ts'
+
+vi.setConfig({ testTimeout: 120_000 })
 
 const isRoot = process.geteuid?.() === 0
 const secret = 'correct horse\nbattery staple\n'

@@ -4,7 +4,7 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { execa } from 'execa'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { hasMemory } from '../../agent/secrets/fixtures/has-memory.ts'
 import { secretsHomes } from '../../agent/secrets/secret-files.ts'
 import { spellingsOf } from '../../agent/secrets/spellings.ts'
@@ -12,6 +12,9 @@ import { endRunner } from '../system/end-runner.ts'
 import { startCluster, type TestCluster } from '../system/start-cluster.ts'
 import { waitFor } from '../system/wait-for.ts'
 import { waitForEnd } from './wait-for-end.ts'
+
+vi.setConfig({ testTimeout: 300_000 })
+const patienceMs = 120_000
 
 /** Secrets in a file beside the cluster's directory, which is searched for them. */
 async function makeSecrets() {
@@ -103,7 +106,7 @@ describe.runIf(hasMemory)('secrets of a command', () => {
       ].join('\n'),
     )
     const id = await runCli(cluster, secrets, ['--script', script])
-    await waitFor('the command to begin', () => existsSync(begun))
+    await waitFor('the command to begin', () => existsSync(begun), patienceMs)
     expect(leftHomes(cluster)).toHaveLength(1)
     expect(await findSecretIn(cluster, secrets)).toEqual([])
     await cluster.restartAgent()
@@ -145,7 +148,7 @@ describe.runIf(hasMemory)('secrets of a command', () => {
     const script = `sha256sum < "$DB_PASSWORD_FILE" >> ${runs}; [ $(wc -l < ${runs}) -gt 1 ] || sleep 300`
     const words = ['--idempotent', '--', 'sh', '-c', script]
     const id = await runCli(cluster, secrets, words)
-    await waitFor('the first run', async () => (await readIfThere(runs)).length > 0)
+    await waitFor('the first run', async () => (await readIfThere(runs)).length > 0, patienceMs)
     await cluster.agent.stop('SIGKILL')
     await endRunner(cluster.guest.stateDirectory)
     await writeFile(bootIdPath, 'second boot')
