@@ -10,10 +10,7 @@ export interface ControlGroup {
   pids: () => number[]
   /** Whether anything ever ran in it: joining may have been forbidden. */
   wasUsed: () => boolean
-  /**
-   * Has no member start another any more, as good as the kernel can: KILL to all at once (Linux 5.14), or freezes them
-   * (5.2), which keeps nobody from being killed one by one.
-   */
+  /** KILL to all members, faster than they can start others: by the kernel (Linux 5.14), or while they are frozen (5.2). */
   kill: () => void
   usage: () => NonNullable<Result['resources']>
   /** Removes it; false as long as it has members. */
@@ -87,10 +84,13 @@ function controlGroupAt(path: string): ControlGroup {
   const members = read('cgroup.type').trim() === 'threaded' ? 'cgroup.threads' : 'cgroup.procs'
   return {
     joinPath: join(path, members),
-    pids: () => read(members).split('\n').filter(Boolean).map(Number),
+    pids: () => listed(read(members)),
     wasUsed: () => (statistics()['usage_usec'] ?? 0) > 0,
     kill: () => {
-      if (!write(join(path, 'cgroup.kill'), '1')) write(join(path, 'cgroup.freeze'), '1')
+      if (write(join(path, 'cgroup.kill'), '1')) return
+      // Frozen, nobody starts another, and everybody can be killed. Whoever is in the middle of a fork is met the next time.
+      write(join(path, 'cgroup.freeze'), '1')
+      for (const pid of listed(read(members))) killOne(pid)
     },
     usage: () => {
       const { user_usec: user, system_usec: system } = statistics()
@@ -116,6 +116,22 @@ function controlGroupAt(path: string): ControlGroup {
 function toStatistic(line: string): [string, number | undefined] {
   const [name = '', value] = line.split(' ')
   return [name, value === undefined ? undefined : Number(value)]
+}
+
+/** A process of another PID namespace is listed as 0, which a signal must never go to: that means our own group. */
+function listed(text: string): number[] {
+  return text
+    .split('\n')
+    .map(Number)
+    .filter((pid) => pid > 1)
+}
+
+function killOne(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL')
+  } catch {
+    // It has just ended.
+  }
 }
 
 /** Older kernels do not have every file, and threaded cgroups do not take every word: then it says false. */

@@ -62,7 +62,9 @@ probe?.remove()
 
 describe.runIf(probe)('where a cgroup may be made, a command', () => {
   test('is ended with those who wiped their environment, and with those who are just being started', async () => {
-    const restart = "(setsid env -i sh -c 'while :; do sleep 0.01 & done' &)"
+    // Bounded, in case it is not ended.
+    const fork = 'for i in $(seq 3000); do sleep 0.01 & done; sleep 304'
+    const restart = `(setsid env -i sh -c '${fork}' &)`
     const { result, group } = await run(`${restart}; sleep 303`, 400, home)
     expect(result).toMatchObject({ state: 'timed-out', survivors: [] })
     expect(existsSync(group)).toBe(false)
