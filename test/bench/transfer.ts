@@ -12,13 +12,16 @@ import { addRows, emptyReport, type Report } from './report.ts'
 import { openSshd } from './ssh-sides.ts'
 import type { TestSshd } from './start-sshd.ts'
 
-/** Files to an instance and back, beside `scp` over a connection that is open already. */
+/** Files to an instance and back, beside `scp` over a connection that is open already; and much output. */
 export const transfer: Benchmark = { name: 'transfer', measure }
 
 const mebibyte = 1024 ** 2
 const ours = 'sahara-agent'
 /** The controller keeps what it moves for a while: this bounds the disk it takes. */
 const maxRounds = 5
+/** By which the rate is guessed, so that the whole ends before the command's time does. */
+const triedOutputMebibytes = 16
+const outputSeconds = 60
 
 async function measure(settings: BenchSettings): Promise<Report> {
   const report = emptyReport('transfer')
@@ -40,9 +43,8 @@ async function measure(settings: BenchSettings): Promise<Report> {
       )
     }
   }
-  // So that the runner has had as much through its hands as the others; files do not pass through it.
-  const outputBytes = String(Math.max(...settings.mebibytes) * mebibyte)
-  await installation.run({ name: 'exec', argv: ['/usr/bin/head', '-c', outputBytes, '/dev/zero'] })
+  // Files do not pass through the runner: its memory is that of the output.
+  await addOutput(report, installation, settings.world)
   await addPeaks(report, installation)
   report.notes.push(
     'ours is sealed, journaled and checked by SHA-256 at the other end; files are written on both sides',
@@ -99,6 +101,26 @@ function sidesOfGet(
     return undefined
   }
   return [{ name: ours, run: get }, ...(sshd === undefined ? [] : [{ name: 'scp', run: copy }])]
+}
+
+/** All that a command prints, until the controller has it: 1 GiB, or what this machine moves in the time. */
+async function addOutput(
+  report: Report,
+  { run }: Installation,
+  { monotonicMs }: BenchSettings['world'],
+): Promise<void> {
+  const print = async (size: number) => {
+    const begunMs = monotonicMs()
+    const bytes = size * mebibyte
+    const argv = ['/usr/bin/head', '-c', String(bytes), '/dev/zero']
+    const { result } = await run({ name: 'exec', argv })
+    if (result?.outputBytes !== bytes) throw new Error('output is missing')
+    return (size * 1000) / (monotonicMs() - begunMs)
+  }
+  const tried = await print(triedOutputMebibytes)
+  const size = Math.max(triedOutputMebibytes, Math.min(1024, Math.floor(tried * outputSeconds)))
+  const samples = new Map([[ours, [await print(size)]]])
+  addRows(report, `${size} MiB of a command's output`, 'MiB/s', samples)
 }
 
 function asRates(
