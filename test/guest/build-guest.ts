@@ -12,6 +12,8 @@ export interface GuestImage {
   initrd: string
   /** The package that was put into it. */
   deb: string
+  /** The Debian below, as a tar archive. */
+  base: string
 }
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
@@ -37,5 +39,7 @@ export async function buildGuest(
     kernel: join(directory, 'vmlinuz'),
     initrd: join(directory, 'initrd.img'),
     deb,
+    // From the cache by now.
+    base: (await execa(join(root, 'cloud-init/image/make-base'), [cache])).stdout,
   }
 }

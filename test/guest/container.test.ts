@@ -1,15 +1,22 @@
 import { randomBytes } from 'node:crypto'
-import { access, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { access, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { execa } from 'execa'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { waitFor } from '../system/wait-for.ts'
+import {
+  type BootedGuest,
+  bootGuest,
+  containerQueueUrl,
+  skipNote,
+  whyNoContainer,
+} from './boot-guest.ts'
 import { buildGuest, type GuestImage } from './build-guest.ts'
 import { type GuestCluster, startGuestCluster } from './guest-cluster.ts'
-import { type GuestNetwork, layGuestNetwork } from './guest-network.ts'
 import { missingForGuest } from './missing-for-guest.ts'
-import { type Container, startContainer } from './start-container.ts'
+import { reachableFrom } from './reachable-from.ts'
+import type { Container } from './start-container.ts'
 
 /** A booting container beside other tests on two cores. */
 const bootPatienceMs = 60_000
@@ -25,7 +32,7 @@ beforeAll(async () => {
   if (missing !== undefined) return
   const directory = await mkdtemp(join(tmpdir(), 'sahara-image-'))
   stack.defer(async () => rm(directory, { recursive: true, force: true }))
-  cluster = stack.use(await startGuestCluster('http://10.99.0.1'))
+  cluster = stack.use(await startGuestCluster(containerQueueUrl))
   image = await buildGuest('container', directory)
 }, buildPatienceMs)
 afterAll(async () => stack.disposeAsync(), bootPatienceMs)
@@ -67,7 +74,7 @@ describe.skipIf(missing !== undefined)(
       { timeout: bootPatienceMs * 2 },
       async (format) => {
         const name = `by-${format}`
-        await using guest = await bootGuest(name, await cluster.renderUserData(name, format))
+        await using guest = await boot(name, await cluster.renderUserData(name, format))
         await cluster.waitUntilEnrolled(name, bootPatienceMs)
         expect(await cluster.sh(name, 'cat /etc/hostname')).toBe('guest\n')
         expect(await modeOf(guest, 'etc/sahara-agent/bootstrap.json')).toBe('600')
@@ -78,11 +85,12 @@ describe.skipIf(missing !== undefined)(
       timeout: bootPatienceMs * 4,
     }, async () => {
       const name = 'worker-1'
-      await using guest = await bootGuest(name, await cluster.renderUserData(name, 'cloud-config'))
+      await using guest = await boot(name, await cluster.renderUserData(name, 'cloud-config'))
       await cluster.waitUntilEnrolled(name, bootPatienceMs)
 
       await movesAFile(name)
       expect(await cluster.sh(name, 'ss -H -lntup')).toBe('')
+      await reachesTheQueueAlone(name)
       expect(await cluster.sh(name, "grep 'Max core' /proc/$(pidof -s node)/limits")).toMatch(
         /\s0\s/,
       )
@@ -91,11 +99,11 @@ describe.skipIf(missing !== undefined)(
       await reportsAnInterruptedCommand(name, guest)
     })
 
-    test('says on the console what it misses, and waits without spinning, until user-data comes', {
+    test('whose user-data is broken says on the console what it misses, and waits without spinning, until it comes', {
       timeout: bootPatienceMs * 3,
     }, async () => {
       const name = 'late'
-      await using guest = await bootGuest(name, '#cloud-config\n{}\n')
+      await using guest = await boot(name, '#cloud-config\n{ write_files: [ \n')
       await guest.console.until(
         /waiting for a usable bootstrap file at \S+: there is none yet/,
         bootPatienceMs,
@@ -114,11 +122,20 @@ describe.skipIf(missing !== undefined)(
       )
     })
 
+    test('boots to its end, even if the agent never comes to work', {
+      timeout: bootPatienceMs * 2,
+    }, async () => {
+      const first = { userData: '#cloud-config\n{}\n', prepare: hangAgent }
+      await using guest = await bootGuest(image, cluster, 'stuck', first)
+      await guest.console.until(/Reached target .*multi-user\.target/, bootPatienceMs)
+      await guest.console.until(/Reached target .*cloud-init\.target/, bootPatienceMs)
+    })
+
     test('starts over when it was cloned from an enrolled guest', {
       timeout: bootPatienceMs * 3,
     }, async () => {
       const name = 'original'
-      await using guest = await bootGuest(name, await cluster.renderUserData(name, 'cloud-config'))
+      await using guest = await boot(name, await cluster.renderUserData(name, 'cloud-config'))
       await cluster.waitUntilEnrolled(name, bootPatienceMs)
       await guest.cutPower()
       const seed = join(guest.root, 'var/lib/cloud/seed/nocloud')
@@ -133,6 +150,19 @@ describe.skipIf(missing !== undefined)(
     })
   },
 )
+
+const boot = async (name: string, userData: string): Promise<BootedGuest> =>
+  bootGuest(image, cluster, name, { userData })
+
+async function hangAgent(root: string): Promise<void> {
+  await writeFile(join(root, 'usr/bin/sahara-agent'), '#!/bin/sh\nexec sleep infinity\n')
+}
+
+/** Its network is one cable; at the far end one port answers, and nobody forwards what is meant for others. */
+async function reachesTheQueueAlone(name: string): Promise<void> {
+  const others = ['10.99.0.1 22', '169.254.169.254 80', '9.9.9.9 443']
+  expect(await reachableFrom(cluster, name, [...others, '10.99.0.1 80'])).toEqual(['10.99.0.1 80'])
+}
 
 async function movesAFile(name: string): Promise<void> {
   const sent = join(cluster.directory, 'sent')
@@ -174,39 +204,6 @@ async function reportsAnInterruptedCommand(name: string, guest: Container): Prom
   expect(await cluster.sh(name, 'echo back')).toBe('back\n')
 }
 
-let networks = 0
-
-interface BootedGuest extends Container {
-  network: GuestNetwork
-}
-
-async function bootGuest(name: string, userData: string): Promise<BootedGuest> {
-  await using opened = new AsyncDisposableStack()
-  const directory = join(cluster.directory, name)
-  await mkdir(directory)
-  networks += 1
-  const id = `${process.pid}-${networks}`
-  const network = opened.use(await layGuestNetwork(id, cluster.queueUrl, directory))
-  const seed = { userData, instanceId: `uuid-of-${name}` }
-  const container = opened.use(await startContainer(image, network, directory, seed))
-  const rest = opened.move()
-  return { ...container, network, [Symbol.asyncDispose]: async () => rest.disposeAsync() }
-}
-
 async function modeOf({ root }: Container, path: string): Promise<string> {
   return ((await stat(join(root, path))).mode & 0o777).toString(8)
-}
-
-/** Many machines that run tests are containers themselves, and may not mount or make network namespaces. */
-async function whyNoContainer(): Promise<string | undefined> {
-  const probe =
-    'mount -t tmpfs none /mnt && mkdir /mnt/l /mnt/u /mnt/w /mnt/m && mount -t overlay none -o lowerdir=/mnt/l,upperdir=/mnt/u,workdir=/mnt/w /mnt/m && ip link add name cable type veth peer name other'
-  const { failed, stderr } = await execa('unshare', ['--mount', '--net', 'sh', '-c', probe], {
-    reject: false,
-  })
-  return failed ? `this machine lets no container be started: ${stderr.slice(0, 200)}` : undefined
-}
-
-function skipNote(reason: string | undefined): string {
-  return reason === undefined ? '' : ` (skipped: ${reason})`
 }

@@ -9,6 +9,8 @@ export interface GuestNetwork {
   guestNamespacePath: string
   /** What the guest is told to reach. */
   url: string
+  /** The cable at the far end: `down` is a network that is not there. */
+  setCable: (state: 'up' | 'down') => Promise<void>
   [Symbol.asyncDispose]: () => Promise<void>
 }
 
@@ -75,6 +77,7 @@ export async function layGuestNetwork(
   return {
     guestNamespacePath: `/run/netns/${guest}`,
     url: `http://${queueAddress}`,
+    setCable: async (state) => ip('-n', outside, 'link', 'set', 'cable', state),
     [Symbol.asyncDispose]: async () => rest.disposeAsync(),
   }
 }

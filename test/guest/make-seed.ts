@@ -6,12 +6,8 @@ import { execa } from 'execa'
 export type SeedKind = 'nocloud' | 'config-drive'
 
 /** Makes an ISO with user-data and an instance's identity on it; returns its path. */
-export async function makeSeed(
-  kind: SeedKind,
-  seed: { userData: string; instanceId: string },
-  directory: string,
-): Promise<string> {
-  const files = kind === 'nocloud' ? noCloudFiles(seed) : configDriveFiles(seed)
+export async function makeSeed(kind: SeedKind, seed: Seed, directory: string): Promise<string> {
+  const files = kind === 'nocloud' ? noCloudFiles(seed) : openStackFiles(seed)
   const content = join(directory, `seed-${kind}`)
   for (const [name, text] of Object.entries(files)) {
     await mkdir(dirname(join(content, name)), { recursive: true })
@@ -32,8 +28,9 @@ export async function makeSeed(
   return iso
 }
 
-interface Seed {
+export interface Seed {
   userData: string
+  /** What the instance is called by its cloud: Nova's UUID. */
   instanceId: string
 }
 
@@ -45,7 +42,8 @@ function noCloudFiles({ userData, instanceId }: Seed): Record<string, string> {
   }
 }
 
-function configDriveFiles({ userData, instanceId }: Seed): Record<string, string> {
+/** What Nova puts on a config drive, and serves under the same names. */
+export function openStackFiles({ userData, instanceId }: Seed): Record<string, string> {
   const metadata = { uuid: instanceId, hostname: 'guest', name: 'guest', availability_zone: 'nova' }
   const network = {
     links: [{ id: 'l0', type: 'phy', ethernet_mac_address: machineAddress }],

@@ -17,11 +17,14 @@ const forMachine = {
   e2fsprogs: 'mke2fs',
 } as const
 
+const forElement = { 'python3-diskimage-builder': 'disk-image-create', sudo: 'sudo' } as const
+const forForm = { container: forContainer, machine: forMachine, element: forElement } as const
+
 /** Why a guest of this form cannot be started on this machine; undefined when it can. A test skips with this reason. */
-export function missingForGuest(form: 'container' | 'machine'): string | undefined {
+export function missingForGuest(form: keyof typeof forForm): string | undefined {
   if (process.getuid?.() !== 0) return 'building a guest’s file tree needs root'
   if (process.arch !== 'x64') return 'guests are started on x86-64 only'
-  const wanted = { ...programOfPackage, ...(form === 'container' ? forContainer : forMachine) }
+  const wanted = { ...programOfPackage, ...forForm[form] }
   const missing = Object.entries(wanted).filter(([, program]) => !isInstalled(program))
   if (missing.length === 0) return undefined
   const packages = missing.map(([name]) => name).join(' ')

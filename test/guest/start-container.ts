@@ -4,6 +4,7 @@ import { execa } from 'execa'
 import type { GuestImage } from './build-guest.ts'
 import { type ConsoleLog, keepConsole } from './console-log.ts'
 import type { GuestNetwork } from './guest-network.ts'
+import type { Seed } from './make-seed.ts'
 
 /** A container that boots an image's own systemd and cloud-init. Not covered by it: kernel, udev, DHCP, finding a seed. */
 export interface Container {
@@ -17,12 +18,17 @@ export interface Container {
   [Symbol.asyncDispose]: () => Promise<void>
 }
 
+export interface FirstBoot extends Seed {
+  /** Changes the guest's files before it boots. */
+  prepare?: (root: string) => Promise<void>
+}
+
 /** Lays an overlay over the image, puts user-data where cloud-init looks for a seed, and boots. */
 export async function startContainer(
-  image: GuestImage,
+  image: Pick<GuestImage, 'tree'>,
   network: GuestNetwork,
   directory: string,
-  seed: { userData: string; instanceId: string },
+  { prepare, ...seed }: FirstBoot,
 ): Promise<Container> {
   const root = join(directory, 'root')
   await using stack = new AsyncDisposableStack()
@@ -31,6 +37,7 @@ export async function startContainer(
     await execa('umount', ['--lazy', root])
   })
   await plantSeed(root, seed)
+  await prepare?.(root)
   const console = keepConsole(join(directory, 'console.log'))
   let running = boot(root, network, console)
   const cutPower = async () => {
@@ -58,10 +65,7 @@ async function mountOverlay(lower: string, directory: string, root: string): Pro
   await execa('mount', ['-t', 'overlay', 'overlay', '-o', options, root])
 }
 
-async function plantSeed(
-  root: string,
-  { userData, instanceId }: { userData: string; instanceId: string },
-): Promise<void> {
+async function plantSeed(root: string, { userData, instanceId }: Seed): Promise<void> {
   const seed = join(root, 'var/lib/cloud/seed/nocloud')
   await mkdir(seed, { recursive: true })
   await writeFile(join(seed, 'user-data'), userData, { mode: 0o600 })

@@ -4,27 +4,57 @@ import type { GuestImage } from './build-guest.ts'
 import { type ConsoleLog, keepConsole } from './console-log.ts'
 import { machineAddress } from './make-seed.ts'
 
-/** A whole computer, in software: Debian's kernel, virtio, DHCP, a seed on a disk. */
+/** A whole computer, in software: Debian's kernel, virtio, DHCP, a seed on a disk or a metadata service. */
 export interface Machine {
   console: ConsoleLog
+  /** By `performance.now()`. */
+  startedMs: number
   [Symbol.asyncDispose]: () => Promise<void>
 }
 
-/** Where the guest finds the queue service; nothing else answers in its network. */
-export const machineQueueUrl = 'http://10.0.2.100'
+export interface MachineParts {
+  /** An ISO with user-data on it. */
+  seed?: string
+  /** What the guest finds at 169.254.169.254: a service on this machine's loopback. */
+  metadataUrl?: string
+}
+
+/** What a guest finds where in its network; all other addresses are silent. */
+export interface MachineNetwork {
+  /** As qemu's `-netdev user` wants it. */
+  flags: string
+  queueUrl: string
+  /** This machine, were it to be reached. */
+  host: string
+}
+
+export const plainNetwork: MachineNetwork = {
+  flags: 'net=10.0.2.0/24',
+  queueUrl: 'http://10.0.2.100',
+  host: '10.0.2.2',
+}
+
+/** A network in which the metadata service's address is a neighbour: qemu forwards no other. */
+export const linkLocalNetwork: MachineNetwork = {
+  flags: 'net=169.254.0.0/16,host=169.254.0.2,dns=169.254.0.3,dhcpstart=169.254.0.15',
+  queueUrl: 'http://169.254.0.100',
+  host: '169.254.0.2',
+}
 
 /**
  * Boots an image. Its disk is a snapshot that lives as long as qemu, so that a reboot from within finds what was written
- * before. `restrict=on`: the guest reaches nothing; but for one address, which leads to the queue service.
+ * before. `restrict=on`: the guest reaches nothing; but for the addresses that lead to the queue and the metadata service.
  */
 export function startMachine(
   image: GuestImage,
-  seed: string | undefined,
+  { seed, metadataUrl }: MachineParts,
   queueUrl: string,
   directory: string,
 ): Machine {
-  const console = keepConsole(join(directory, `console-${performance.now()}.log`))
-  const door = `busybox nc 127.0.0.1 ${new URL(queueUrl).port}`
+  const startedMs = performance.now()
+  const console = keepConsole(join(directory, `console-${startedMs}.log`))
+  const network = metadataUrl === undefined ? plainNetwork : linkLocalNetwork
+  const doors = [forward(new URL(network.queueUrl).hostname, queueUrl)]
   const kernelLine =
     'root=/dev/vda rw console=ttyS0 net.ifnames=0 random.trust_cpu=on mitigations=off'
   const flags = `-nographic -nodefaults -M q35,graphics=off -m 512 -smp 2
@@ -37,7 +67,12 @@ export function startMachine(
     .split(/\s+/)
   // Words with spaces in them.
   flags.push('-append', kernelLine)
-  flags.push('-netdev', `user,id=n0,ipv6=off,restrict=on,guestfwd=tcp:10.0.2.100:80-cmd:${door}`)
+  if (metadataUrl !== undefined) {
+    doors.push(forward('169.254.169.254', metadataUrl))
+    // By this name cloud-init knows that a metadata service is worth asking.
+    flags.push('-smbios', 'type=1,manufacturer=OpenStack Foundation,product=OpenStack Nova')
+  }
+  flags.push('-netdev', `user,id=n0,ipv6=off,restrict=on,${network.flags},${doors.join(',')}`)
   const running = execa('qemu-system-x86_64', flags, {
     reject: false,
     stdin: 'ignore',
@@ -47,9 +82,14 @@ export function startMachine(
   running.all.setEncoding('utf8').on('data', console.take)
   return {
     console,
+    startedMs,
     [Symbol.asyncDispose]: async () => {
       running.kill('SIGKILL')
       await running
     },
   }
+}
+
+function forward(address: string, url: string): string {
+  return `guestfwd=tcp:${address}:80-cmd:busybox nc 127.0.0.1 ${new URL(url).port}`
 }
