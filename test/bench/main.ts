@@ -24,7 +24,7 @@ alternatives, in turns in one run. What is not installed is skipped by name. See
   --json       the file with all figures, written anew after each benchmark
 `
 /** Beyond its measuring, a benchmark has so long to start and end its programs. */
-const startingMs = 240_000
+const startingMs = 300_000
 
 const numbers = (most: number, byDefault: string) =>
   z

@@ -31,7 +31,7 @@ export async function measureApart(
   try {
     return await readReport(start(name, { ...assignment, directory }), limits)
   } finally {
-    const left = await endProcessesOf(directory)
+    const left = endProcessesOf(directory)
     if (left > 0) process.stderr.write(`${name}: ended ${left} processes\n`)
     await rm(directory, { recursive: true, force: true, maxRetries: 5 })
   }

@@ -1,3 +1,4 @@
+import { rmSync } from 'node:fs'
 import { realWorld } from '../../protocol/real-world.ts'
 import { Assignment } from './benchmark.ts'
 import { benchmarks } from './benchmarks.ts'
@@ -9,7 +10,9 @@ const settings = Assignment.parse(JSON.parse(assignment))
 
 // `npm run bench` itself was killed: nobody else would end what runs here.
 process.once('disconnect', () => {
-  void endProcessesOf(settings.directory, [process.pid]).finally(() => process.exit(1))
+  endProcessesOf(settings.directory, [process.pid])
+  rmSync(settings.directory, { recursive: true, force: true, maxRetries: 5 })
+  process.exit(1)
 })
 const benchmark = benchmarks.find((one) => one.name === name)
 if (benchmark === undefined) throw new Error(`there is no benchmark ${name}`)
