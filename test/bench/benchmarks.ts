@@ -1,3 +1,4 @@
+import { agent } from './agent.ts'
 import { agents } from './agents.ts'
 import type { Benchmark } from './benchmark.ts'
 import { queue } from './queue.ts'
@@ -11,6 +12,7 @@ export const benchmarks: readonly Benchmark[] = [
   roundTrip,
   throughput,
   agents,
+  agent,
   queue,
   transfer,
   sahara,

@@ -1,12 +1,8 @@
 import { readdir, readFile } from 'node:fs/promises'
 import type { World } from '../../protocol/world.ts'
 
-/** What was measured of one agent; absent is what could not be. */
-export interface Footprint {
-  name: string
-  packageBytes?: number | undefined
-  installedBytes?: number | undefined
-  startMs?: number | undefined
+/** What a process holds and uses while nobody asks anything of it. */
+export interface IdleCost {
   rssBytes: number
   pssBytes: number
   anonymousBytes: number
@@ -15,12 +11,6 @@ export interface Footprint {
   /** Requests while idle, per hour. */
   idleRequests: number
 }
-
-/** What a process holds and uses while nobody asks anything of it. */
-export type IdleCost = Pick<
-  Footprint,
-  'rssBytes' | 'pssBytes' | 'anonymousBytes' | 'idleCpuMs' | 'idleRequests'
->
 
 /** Lets `idleMs` pass, and says what a process holds at their end, and used meanwhile. */
 export async function measureIdle(
@@ -53,7 +43,7 @@ async function cpuMs(pid: number): Promise<number> {
 
 async function memory(
   pid: number,
-): Promise<Pick<Footprint, 'rssBytes' | 'pssBytes' | 'anonymousBytes'>> {
+): Promise<Pick<IdleCost, 'rssBytes' | 'pssBytes' | 'anonymousBytes'>> {
   const text = await readFile(`/proc/${pid}/smaps_rollup`, 'utf8')
   const bytes = (name: string) =>
     Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(text)?.[1]) * 1024

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { summarize } from './summarize.ts'
 
 /** Less is better for times, sizes and shares, more for the rates. `%` is of one processor. */
-const Unit = z.enum(['ms', 'KiB', 'MiB', 'MiB/s', '1/s', '%'])
+const Unit = z.enum(['ms', 'KiB', 'MiB', 'MiB/s', '1/s', '1/h', '%'])
 export type Unit = z.output<typeof Unit>
 
 const Row = z.strictObject({
