@@ -16,6 +16,7 @@ import { auditDirectory, ownPaths } from './own-paths.ts'
 import { keepPolicy } from './policy/policy-keeper.ts'
 import { closeToOthers } from './private-files.ts'
 import { readBootId } from './read-boot-id.ts'
+import { createPathProbe } from './runner/unresponsive-path.ts'
 import { serve, type Tampering } from './serve.ts'
 import { prepareStateDirectory } from './state-directory.ts'
 import { serveStatus } from './status/serve-status.ts'
@@ -66,6 +67,7 @@ export async function runAgent(config: AgentConfig, outside: Outside): Promise<v
   const policy = await keepPolicy({
     path: config.policyPath,
     ownPaths: ownPaths(config),
+    probe: createPathProbe(world),
     log,
     onRead: audit.trail.policyRead,
     onObserved: audit.trail.observed,

@@ -1,9 +1,11 @@
+import { isAbsolute } from 'node:path'
 import type { Command, Operation } from '../../protocol/messages/command.ts'
 import type { ReadOperation, WriteOperation } from '../../protocol/messages/operations.ts'
 import type { Reason } from '../../protocol/messages/replies.ts'
 import type { Log } from '../log.ts'
+import type { PathProbe } from '../runner/unresponsive-path.ts'
 import { decide } from './decide.ts'
-import { examineCommand, isGoverned } from './examine-command.ts'
+import { examineCommand, type Governed, isGoverned } from './examine-command.ts'
 import type { PolicyLimits } from './policy-file.ts'
 import type { Question } from './question.ts'
 import { type LoadedPolicy, readPolicy } from './read-policy.ts'
@@ -41,6 +43,8 @@ export interface PolicyKeeperParts {
   path: string
   /** Files and folders of the agent's own. */
   ownPaths: readonly string[]
+  /** Asked before a path is looked at. */
+  probe: PathProbe
   log: Log
   /** Told of each policy that was read. */
   onRead: (loaded: LoadedPolicy) => void
@@ -92,6 +96,8 @@ export async function keepPolicy(parts: PolicyKeeperParts): Promise<PolicyKeeper
     },
     judge: async (command, operation) => {
       if (!isGoverned(operation)) return null
+      const silent = await parts.probe.findUnresponsive(pathsOf(operation))
+      if (silent !== undefined) return refuseUnresponsive(silent)
       return answer(command, await examineCommand(operation, command, loaded.policy))
     },
     judgeOpened: async (command, operation, truePath) => {
@@ -100,6 +106,21 @@ export async function keepPolicy(parts: PolicyKeeperParts): Promise<PolicyKeeper
       return answer(command, { ...question, path: opened })
     },
   }
+}
+
+/** Absolute paths that are looked at for a decision: in the agent's only thread, which a dead file server would keep. */
+function pathsOf(operation: Governed): string[] {
+  if (operation.name === 'read' || operation.name === 'write') return [operation.path]
+  if (operation.name !== 'exec') return []
+  const { argv, interpreter, cwd, env } = operation
+  const named = [(argv ?? interpreter)[0], cwd, ...(env['PATH']?.split(':') ?? [])]
+  return named.filter((path) => path !== undefined).filter(isAbsolute)
+}
+
+function refuseUnresponsive(path: string): PolicyRefusal {
+  const message = `the file system of "${path}" does not answer, so that nobody can tell where it leads; is its server down?`
+  const reason = { code: 'path-unresponsive', message: message.slice(0, 4096) }
+  return { state: 'refused', reason, rule: 'built-in/unresponsive' }
 }
 
 function refuse(rule: string, message: string): PolicyRefusal {

@@ -20,6 +20,7 @@ import { openEnvironmentFile, quote } from './environment-file.ts'
 import { findProgram } from './find-program.ts'
 import { findUser, type User } from './find-user.ts'
 import type { Pipe, PipePool } from './pipe-pool.ts'
+import type { PathProbe } from './unresponsive-path.ts'
 
 /** A program that runs, with our ends of its pipes. */
 export interface Launched {
@@ -48,10 +49,14 @@ export async function launchProgram(
   spec: CommandSpec,
   pipes: PipePool,
   group: ControlGroup | undefined,
+  probe: PathProbe,
 ): Promise<Launched | NotLaunched> {
   const verdict = await findUser(spec.user)
   if (!verdict.found) return { ok: false, reason: verdict.reason, message: verdict.message }
   const { user, isCurrent } = verdict
+  // Before anything looks at them: whoever looks at a file server that is gone waits for ever, with all other commands.
+  const silent = await probe.findUnresponsive(pathsOf(spec, user))
+  if (silent !== undefined) return unresponsive(silent)
   const cwd = findDirectory(spec, user)
   if (!isDirectory(cwd)) return noSuchDirectory(cwd)
 
@@ -85,6 +90,21 @@ export async function launchProgram(
   } finally {
     for (const file of open) closeSync(file)
   }
+}
+
+/** What is looked at on the way to the program. */
+function pathsOf(spec: CommandSpec, user: User): string[] {
+  const folder = resolve(user.home, spec.cwd ?? '')
+  const program = programOf(spec)
+  const places = spec.env['PATH']?.split(':') ?? []
+  return [folder, ...(program.includes('/') ? [program] : places)].map((path) =>
+    resolve(folder, path),
+  )
+}
+
+function unresponsive(path: string): NotLaunched {
+  const message = `the file system of "${path}" does not answer; is its server down?`
+  return { ok: false, reason: 'path-unresponsive', message }
 }
 
 /** Where programs are looked for that are named without a path. */

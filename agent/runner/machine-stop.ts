@@ -32,7 +32,7 @@ export function judgeEnd(result: Result, { isRunnerTold, isMachineStopping }: St
  *
  * @see bootup(7), "System Manager Shutdown": PID 1 becomes systemd-shutdown; proc_pid_comm(5): 15 characters of a name
  */
-export function isMachineStopping(): boolean {
+export function isShuttingDown(): boolean {
   try {
     return readFileSync('/proc/1/comm', 'latin1').startsWith('systemd-shutdow')
   } catch {

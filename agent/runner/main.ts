@@ -11,6 +11,7 @@ import { keepGroups } from './left-groups.ts'
 import { createPipePool } from './pipe-pool.ts'
 import { takeRunnerLock } from './runner-lock.ts'
 import { createAgentService } from './serve-agents.ts'
+import { createPathProbe } from './unresponsive-path.ts'
 
 /**
  * The runner: one process per agent that begins commands, reads what they print, watches their time and records their
@@ -39,6 +40,7 @@ async function serveUntilIdle(): Promise<void> {
       {
         world,
         pipes: await createPipePool(join(state, 'runner-pipes')),
+        probe: createPathProbe(world),
         groupHome,
         leaveGroup: groups.keep,
       },

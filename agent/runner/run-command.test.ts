@@ -8,6 +8,9 @@ import { createOutputView } from './output-view.ts'
 import { createPipePool } from './pipe-pool.ts'
 import { readProcess } from './process-table.ts'
 import { runCommand } from './run-command.ts'
+import { createPathProbe } from './unresponsive-path.ts'
+
+const pathProbe = createPathProbe(realWorld())
 
 let bench: RunnerBench
 beforeEach(() => {
@@ -43,7 +46,7 @@ describe('where no cgroup may be made, a command', () => {
 test('a command whose output is found to be lost only after its end has failed, and says why', async () => {
   const spec = bench.aSpec('echo lost', { keep: { headBytes: 0, tailBytes: 100 } })
   const pipes = await createPipePool(join(bench.state, 'pipes'))
-  const parts = { world: realWorld(), pipes, groupHome: undefined, leaveGroup }
+  const parts = { world: realWorld(), pipes, probe: pathProbe, groupHome: undefined, leaveGroup }
   // Of this command all is written at its end: into a directory that is gone.
   const directory = join(spec.directory, 'gone')
   const { ended } = runCommand({ ...spec, directory }, parts, () => {})
@@ -98,7 +101,7 @@ async function run(script: string, timeoutMs: number, groupHome?: string) {
   const spec = bench.aSpec(script, { timeoutMs, graceMs: 100 })
   const pipes = await createPipePool(join(bench.state, 'pipes'))
   const view = createOutputView(spec.directory)
-  const parts = { world: realWorld(), pipes, groupHome, leaveGroup }
+  const parts = { world: realWorld(), pipes, probe: pathProbe, groupHome, leaveGroup }
   const result = await runCommand(spec, parts, view.grow).ended
   view.end(result)
   const chunks = await Array.fromAsync(view.output(0, new AbortController().signal))
@@ -106,3 +109,19 @@ async function run(script: string, timeoutMs: number, groupHome?: string) {
   const group = join(groupHome ?? '', `sahara-command-${spec.id}`)
   return { result, group, pids: text.match(/\d+/g)?.map(Number) ?? [] }
 }
+
+test('a command whose directory is on a file server that does not answer fails, and keeps nobody waiting', async () => {
+  const spec = bench.aSpec('true', { cwd: '/mnt/dead' })
+  const pipes = await createPipePool(join(bench.state, 'pipes'))
+  const asked: string[] = []
+  const dead = {
+    findUnresponsive: async (paths: readonly string[]) => {
+      asked.push(...paths)
+      return paths[0]
+    },
+  }
+  const parts = { world: realWorld(), pipes, probe: dead, groupHome: undefined, leaveGroup }
+  const result = await runCommand(spec, parts, () => undefined).ended
+  expect(result).toMatchObject({ state: 'failed', reason: { code: 'path-unresponsive' } })
+  expect(asked).toEqual(['/mnt/dead', '/bin/sh'])
+})

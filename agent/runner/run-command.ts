@@ -19,6 +19,7 @@ import type { ProcessEntry } from './process-table.ts'
 import { createProcessTree } from './process-tree.ts'
 import { createSpoolWriter, type SpoolWriter } from './spool-writer.ts'
 import { createStdinFeed, type StdinFeed } from './stdin-feed.ts'
+import type { PathProbe } from './unresponsive-path.ts'
 
 /**
  * How long output is awaited after the leader has ended, in milliseconds: a background process may hold the pipes
@@ -32,6 +33,7 @@ const lastWordsBytes = 1024 * 1024
 export interface RunnerParts {
   world: World
   pipes: PipePool
+  probe: PathProbe
   /** Where cgroups may be made, if anywhere. */
   groupHome: string | undefined
   /** Takes over a cgroup that still has members. */
@@ -75,7 +77,7 @@ export function runCommand(
   const live = async (): Promise<Result> => {
     const startedAt = world.now()
     const group = makeControlGroup(parts.groupHome, spec.id)
-    const launched = await launchProgram(spec, parts.pipes, group)
+    const launched = await launchProgram(spec, parts.pipes, group, parts.probe)
     feed.resolve(createStdinFeed(launched.ok ? launched.stdin : null))
     try {
       if (!launched.ok) return { ...blank(startedAt, world), ...describeFailure(launched) }

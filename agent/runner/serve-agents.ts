@@ -4,7 +4,7 @@ import { Result } from '../../protocol/messages/replies.ts'
 import { errnoOf, markBegun, recordEnd } from './command-record.ts'
 import type { CommandSpec } from './command-spec.ts'
 import { type LineChannel, openLineChannel } from './line-channel.ts'
-import { isMachineStopping, judgeEnd } from './machine-stop.ts'
+import { isShuttingDown, judgeEnd } from './machine-stop.ts'
 import { type CommandInCare, type RunnerParts, runCommand } from './run-command.ts'
 import { lineLimitBytes, RunnerMessage, RunnerRequest } from './runner-protocol.ts'
 
@@ -49,7 +49,7 @@ export function createAgentService(parts: RunnerParts, onChange: () => void): Ag
     listeners: Set<LineChannel>,
   ) => {
     const end = await endOf(command, parts)
-    const result = judgeEnd(end, { isRunnerTold, isMachineStopping: isMachineStopping() })
+    const result = judgeEnd(end, { isRunnerTold, isMachineStopping: isShuttingDown() })
     try {
       recordEnd(spec.directory, result)
     } catch (error) {
