@@ -73,7 +73,7 @@ function setPragmas(db: DatabaseSync, maxBytes: number): void {
   // 16 MB of log between checkpoints: pages that change often are copied back once for many commits.
   db.exec('PRAGMA wal_autocheckpoint = 4000')
   // Savepoints keep their undo pages in memory; they never outlive a transaction.
-  db.exec('PRAGMA temp_store = MEMORY; PRAGMA cache_size = -32768; PRAGMA busy_timeout = 2000;')
+  db.exec('PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16384; PRAGMA busy_timeout = 2000;')
   const pageBytes = Number(db.prepare('PRAGMA page_size').get()?.['page_size'])
   db.exec(`PRAGMA max_page_count = ${Math.floor(maxBytes / pageBytes)}`)
 }
