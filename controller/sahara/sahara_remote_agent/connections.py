@@ -19,6 +19,7 @@ import urllib.parse
 # worth trying.
 IDLE_LIMIT_SECONDS = 30
 KEPT_CONNECTIONS = 64
+_LOOPBACK = frozenset(('localhost', '127.0.0.1', '::1'))
 
 
 class UnixConnection(http.client.HTTPConnection):
@@ -45,13 +46,20 @@ def url_connector(url, ca_file=None):
     parts = urllib.parse.urlsplit(url)
     if parts.path.strip('/'):
         raise ValueError('controller_url must not have a path')
+    if parts.scheme == 'http' and parts.hostname not in _LOOPBACK:
+        raise ValueError('controller_url must be https, but on this machine: '
+                         'the token would cross the network readable')
     if parts.scheme == 'http':
         return lambda: http.client.HTTPConnection(parts.hostname, parts.port)
 
+    made = []
+
     def connect():
-        context = ssl.create_default_context(cafile=ca_file)
+        # Once: reading the certificates takes longer than a call.
+        if not made:
+            made.append(ssl.create_default_context(cafile=ca_file))
         return http.client.HTTPSConnection(parts.hostname, parts.port,
-                                           context=context)
+                                           context=made[0])
     return connect
 
 

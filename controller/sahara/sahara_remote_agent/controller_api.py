@@ -9,7 +9,9 @@ deadline.
 
 import http.client
 import json
+import os
 import socket
+import ssl
 import time
 import urllib.parse
 
@@ -189,7 +191,9 @@ class ControllerApi:
                         return answer
                     trouble = 'HTTP %d' % response.status
             except _BROKEN as error:
-                trouble = type(error).__name__
+                # Of TLS it says what is wrong with the certificate.
+                trouble = (str(error) if isinstance(error, ssl.SSLError)
+                           else type(error).__name__)
                 if was_used and not fresh:
                     # Most likely it was closed while it was idle: no reason
                     # to wait.
@@ -222,8 +226,7 @@ class ControllerApi:
 
     def _read_token(self):
         if self._token is None:
-            with open(self._token_file) as token_file:
-                self._token = token_file.read(TOKEN_MAX_BYTES).strip()
+            self._token = _read_token_file(self._token_file)
         return self._token
 
     def _require_success(self, response, method, path):
@@ -234,6 +237,22 @@ class ControllerApi:
             '%s %s' % (method, path.split('?')[0]), response.status,
             problem.get('code', 'unknown'),
             problem.get('detail', 'the controller did not say why'))
+
+
+def _read_token_file(path):
+    """
+    :raises TokenUnusable: it is not there, or everybody may read it.
+    """
+    try:
+        with open(path) as token_file:
+            mode = os.fstat(token_file.fileno()).st_mode
+            if mode & 0o027:
+                raise errors.TokenUnusable(
+                    path, 'others may read or change it; chmod 600 it, or '
+                          '640 for a group of the engine\'s own')
+            return token_file.read(TOKEN_MAX_BYTES).strip()
+    except OSError as error:
+        raise errors.TokenUnusable(path, error.strerror)
 
 
 def _read_problem(response):

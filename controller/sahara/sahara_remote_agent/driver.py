@@ -13,6 +13,7 @@ from sahara_remote_agent import fair_slots
 from sahara_remote_agent import http_sessions
 from sahara_remote_agent import options
 from sahara_remote_agent import remote as agent_remote
+from sahara_remote_agent import retirement
 from sahara_remote_agent import user_data
 
 ACCOUNTS_KEPT = 16384
@@ -36,14 +37,18 @@ class AgentRemoteDriver(remote.RemoteDriver):
                                             settings.output_limit_bytes)
         self._sessions = http_sessions.HttpSessions(self._commander, settings)
         self._accounts = bounded_cache.BoundedCache(ACCOUNTS_KEPT)
-        engine_watch.watch_engine(engine, api, instances)
+        self._retirement = retirement.Retirement(api, instances,
+                                                 settings.state_directory)
+        engine_watch.watch_engine(engine, self._retirement)
 
     def get_remote(self, instance):
+        self._retirement.take_up()
         return agent_remote.AgentRemote(instance, self._commander,
                                         self._sessions, self._accounts,
                                         self._settings)
 
     def get_userdata_template(self):
+        self._retirement.take_up()
         return user_data.make_template(self._api, self._settings)
 
     def get_type_and_version(self):

@@ -94,6 +94,17 @@ class ControllerRefused(RemoteFailure):
             reason_code=reason_code)
 
 
+class TokenUnusable(RemoteFailure):
+    """The token for the controller cannot be read, or could be by others."""
+
+    code = 'CONTROLLER_TOKEN_UNUSABLE'
+
+    def __init__(self, path, why):
+        super().__init__('read the token for the controller',
+                         stderr='%s: %s' % (path, why), state='unavailable',
+                         reason_code='token-unusable')
+
+
 class UserDataImpossible(exceptions.SaharaException):
     """Instances would come up without an agent, so none is made."""
 

@@ -20,6 +20,10 @@ OPTIONS = [
     cfg.StrOpt('ca_file',
                help='PEM certificates to trust for an https controller_url, '
                     'instead of the system\'s.'),
+    cfg.StrOpt('state_directory', default='/var/lib/sahara/agent-remote',
+               help='Holds an empty file for each cluster of which something '
+                    'is still to be taken away in the controller. Made when '
+                    'it is needed; its parent must be writable.'),
     cfg.IntOpt('enrolment_wait', default=30, min=0,
                help='Seconds for which one call waits for an instance that '
                     'has not enrolled yet. Sahara calls again until its own '

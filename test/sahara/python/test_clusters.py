@@ -7,16 +7,19 @@ import os
 import subprocess
 import tempfile
 import unittest
+from unittest import mock
 
 from oslo_config import cfg
 from sahara import conductor
 from sahara import context
 from sahara.db import api as db_api
 from sahara.service.heat import heat_engine
+import eventlet
 import fake_controller
 
 from sahara_remote_agent import errors
 from sahara_remote_agent import options
+from sahara_remote_agent import retirement
 
 
 class Clusters(unittest.TestCase):
@@ -37,8 +40,17 @@ class Clusters(unittest.TestCase):
                 'tenant_id': 'tenant'}]})
         context.set_current_cluster_id(self.cluster.id)
         self.engine = heat_engine.HeatEngine()
+        state = tempfile.TemporaryDirectory()
+        self.addCleanup(state.cleanup)
+        self.state = state.name + '/made-when-needed'
+        for name, seconds in (('RETRY_SECONDS', 0.1),
+                              ('CONTROLLER_SECONDS', 60)):
+            patch = mock.patch.object(retirement, name, seconds)
+            patch.start()
+            self.addCleanup(patch.stop)
         self.driver = sahara_world.set_up_driver(
-            controller_socket=self.controller.socket_path, enrolment_wait=0)
+            controller_socket=self.controller.socket_path, enrolment_wait=0,
+            state_directory=self.state)
         context.set_ctx(context.Context(tenant_id='tenant', is_admin=True))
         context.set_current_cluster_id(self.cluster.id)
 
@@ -125,10 +137,69 @@ class Clusters(unittest.TestCase):
         return self.engine._generate_user_data_script(
             cluster.node_groups[0], 'worker-1')
 
+    def test_that_go_while_the_controller_is_away_are_retired_later(self):
+        self.controller.enrol(self.cluster.id, 'u-1', 'a')
+        retirement.CONTROLLER_SECONDS = 0.2
+        hidden = self.controller.socket_path + '.hidden'
+        os.rename(self.controller.socket_path, hidden)
+        # As Sahara has it from the order on.
+        conductor.API.cluster_update(context.ctx(), self.cluster,
+                                     {'status': 'Deleting'})
+        engine = sahara_world.QuietEngine()
+        self._watch(engine)
+        engine.shutdown_cluster(self.cluster)
+        conductor.API.cluster_destroy(context.ctx(), self.cluster)
+        os.rename(hidden, self.controller.socket_path)
+        self._wait_for(lambda: self.cluster.id
+                       not in self.controller.clusters)
+
+    def test_that_go_are_retired_by_an_engine_that_is_started_later(self):
+        self.controller.enrol(self.cluster.id, 'u-1', 'a')
+        retirement.RETRY_SECONDS = 3600
+        retirement.CONTROLLER_SECONDS = 0.2
+        self.controller.mischief = {('DELETE', '/v1/clusters/'): [500]}
+        engine = sahara_world.QuietEngine()
+        self._watch(engine)
+        with mock.patch.object(self.driver._retirement, 'retry_later'):
+            engine.shutdown_cluster(self.cluster)
+        conductor.API.cluster_destroy(context.ctx(), self.cluster)
+        self.assertIn(self.cluster.id, self.controller.clusters)
+        again = sahara_world.set_up_driver(
+            controller_socket=self.controller.socket_path,
+            state_directory=self.state)
+        again.get_remote(sahara_world.an_instance())
+        self._wait_for(lambda: self.cluster.id
+                       not in self.controller.clusters)
+        self._wait_for(lambda: os.listdir(self.state) == [])
+
+    def test_that_are_being_changed_are_left_alone_meanwhile(self):
+        (group,) = self.cluster.node_groups
+        self.controller.enrol(self.cluster.id, 'u-1', 'is about to be known')
+        self.controller.enrol(self.cluster.id, 'u-2', 'goes')
+        self.controller.mischief = {('GET', '/v1/clusters/'): [500]}
+        conductor.API.cluster_update(context.ctx(), self.cluster,
+                                     {'status': 'Configuring'})
+        engine = sahara_world.QuietEngine()
+        self._watch(engine)
+        engine.scale_cluster(self.cluster, {})
+        eventlet.sleep(0.5)
+        self.assertEqual(2, len(self.controller.instances[self.cluster.id]))
+        conductor.API.instance_add(context.ctx(), group, {
+            'instance_id': 'u-1', 'instance_name': 'is about to be known'})
+        conductor.API.cluster_update(context.ctx(), self.cluster,
+                                     {'status': 'Active'})
+        self._wait_for(lambda: set(
+            self.controller.instances[self.cluster.id])
+            == {'is about to be known'})
+
+    def _wait_for(self, holds):
+        with eventlet.Timeout(60):
+            while not holds():
+                eventlet.sleep(0.05)
+
     def _watch(self, engine):
         from sahara_remote_agent import engine_watch
-        engine_watch.watch_engine(engine, self.driver._api,
-                                  self.driver._commander._directory)
+        engine_watch.watch_engine(engine, self.driver._retirement)
 
 
 if __name__ == '__main__':
