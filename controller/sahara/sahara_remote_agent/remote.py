@@ -228,10 +228,11 @@ class AgentRemote(remote.Remote):
 def _shell_request(text, user, description):
     """Shell text as sshd runs it: through the login user's bash, in its home,
     with ``~/.bashrc`` (which bash reads when sshd starts it) in effect."""
-    operation = {'name': 'exec', 'user': user,
-                 'env': {'BASH_ENV': '$HOME/.bashrc'}}
-    # For this shell only, not for the scripts that it starts.
-    text = 'unset BASH_ENV; ' + text
+    operation = {'name': 'exec', 'user': user}
+    # Not through BASH_ENV: a .bashrc that starts a bash would start another
+    # one with it, and so on without end. On the first line, so that bash's
+    # complaints name the lines that the caller knows.
+    text = '[ ! -r ~/.bashrc ] || . ~/.bashrc; :; ' + text
     if len(text.encode()) <= INLINE_TEXT_BYTES:
         operation['argv'] = ['/bin/bash', '-c', text]
         return command.Request(operation, description)

@@ -277,6 +277,18 @@ class AgentAlone(unittest.TestCase):
         self.assertEqual(14888896, len(said))
         self.assertTrue(said.endswith('2000000\n'))
 
+    def test_a_bashrc_that_starts_a_bash_is_read_once(self):
+        # SSH: the first bash that it starts reads it again. Were it to go on
+        # so, it would start processes without end.
+        self.remote.write_file_to('.bashrc', (
+            'export DEPTH=1$DEPTH\n'
+            '[ ${#DEPTH} -lt 5 ] || return\n'
+            'SEEN=$(bash -c "echo \\$DEPTH")\n'
+            'return 3\n'))
+        self.addCleanup(self.remote.execute_command, 'rm .bashrc')
+        self.assertEqual((0, '1 1 0\n'), self.remote.execute_command(
+            'echo $DEPTH $SEEN $?'))
+
     def test_a_file_of_32_mib_and_back(self):
         data = os.urandom(32 * 1024 * 1024)
         self.remote.write_file_to('big', data)
