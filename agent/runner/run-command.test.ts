@@ -59,6 +59,27 @@ test('a command whose output is found to be lost only after its end has failed, 
   })
 })
 
+test('output that is there when a machine lets the runner go on is read, however late that is', async () => {
+  const real = realWorld()
+  let blocked = false
+  const sleep: typeof real.sleep = async (ms, signal) => {
+    const slept = real.sleep(ms, signal)
+    if (ms <= 500 && !blocked) {
+      blocked = true
+      // Nothing of ours runs while the program prints, and until all of the time for it is over.
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1500)
+    }
+    await slept
+  }
+  const spec = bench.aSpec('(sleep 0.2; echo late) &')
+  const pipes = await createPipePool(join(bench.state, 'pipes'))
+  const world = { ...real, sleep }
+  const parts = { world, pipes, probe: pathProbe, groupHome: undefined, leaveGroup }
+  const { ended } = runCommand(spec, parts, () => {})
+  expect(await ended).toMatchObject({ state: 'succeeded', streams: { stdout: { size: 5 } } })
+  expect(blocked).toBe(true)
+})
+
 const home = findControlGroupHome()
 const probe = makeControlGroup(home, `probe-${process.pid}`)
 probe?.remove()

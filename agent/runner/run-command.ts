@@ -26,6 +26,7 @@ import type { PathProbe } from './unresponsive-path.ts'
  * for ever.
  */
 const drainLimitMs = 500
+const drainSteps = 10
 
 /** What may be let into a full spool at the end: two pipes of 64 KiB and what was read of them already. */
 const lastWordsBytes = 1024 * 1024
@@ -179,10 +180,17 @@ function describeExit({ code, signal }: Exit): Pick<Result, 'exitCode' | 'signal
   return { ...(code === null ? {} : { exitCode: code }), ...(signal === null ? {} : { signal }) }
 }
 
+/**
+ * Waits for the rest of the output. In steps, because between two timers Node reads what the pipes hold: on a machine that
+ * gave us no time, the whole limit may be over at once, with the program's last words still unread.
+ */
 async function drain(collector: OutputCollector, world: World): Promise<void> {
   const over = new AbortController()
-  const limit = world.sleep(drainLimitMs, over.signal).catch(() => {})
-  await Promise.race([collector.drained, limit])
+  const drained = collector.drained.then(() => over.abort())
+  for (let step = 0; step < drainSteps && !over.signal.aborted; step += 1) {
+    const limit = world.sleep(drainLimitMs / drainSteps, over.signal).catch(() => {})
+    await Promise.race([drained, limit])
+  }
   over.abort()
 }
 
