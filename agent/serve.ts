@@ -23,6 +23,7 @@ import { measureJournal, measureQueue } from './metrics/measured.ts'
 import { persist } from './persist.ts'
 import type { PolicyKeeper } from './policy/policy-keeper.ts'
 import { createQueueAccess } from './queue-access.ts'
+import { releaseMemory } from './release-memory.ts'
 import { replyTo } from './reply/command-replies.ts'
 import { createOutbox, type Outbox } from './reply/outbox.ts'
 import { createReporter, type Reporter } from './report/reporter.ts'
@@ -114,6 +115,7 @@ export async function serve(parts: ServeParts): Promise<void> {
   background.keep('watch the credentials', keeper.watch(closing))
   const remembered = config.limits.rememberedCommands
   background.keep('forget old ids', forgetOldIds(journal, remembered, parts, closing))
+  background.keep('give memory back', releaseMemory(globalThis.gc, world, closing))
   for (const ending of await recoverCommands(bootId, carryOutParts)) background.add(ending)
 
   log.info({ instance: introduction.enrolment.instance, agentVersion }, 'ready for commands')
