@@ -56,6 +56,7 @@ async function measure(settings: BenchSettings): Promise<Report> {
     for (const [what, samples] of Object.entries(times)) {
       addRows(report, `${count} waiting: ${what}`, 'ms', new Map([[side, samples]]))
     }
+    settings.keep(report)
   }
   report.notes.push(
     "the agents are many in one process: each has the agents' own client, a signed URL, a queue and a connection of its own, and asks again every 30 s; all their first waits differ",

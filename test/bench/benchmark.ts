@@ -25,4 +25,6 @@ export type Assignment = z.output<typeof Assignment>
 
 export interface BenchSettings extends Readonly<Assignment> {
   world: World
+  /** Hands over what has been measured so far, so that it is not lost when the rest hangs. */
+  keep: (report: Report) => void
 }

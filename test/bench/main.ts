@@ -97,18 +97,18 @@ async function measureAll(): Promise<void> {
   for (const name of chosen) {
     const capMs = Math.max(0, Math.min(budgetMs * 2 + startingMs, endMs - world.monotonicMs()))
     process.stderr.write(`${name} ...\n`)
-    try {
-      const assignment = { budgetMs, agents, waiting, mebibytes }
-      const limits = { capMs, signal: interrupted.signal }
-      const report = await measureApart(name, directory, assignment, limits)
+    const assignment = { budgetMs, agents, waiting, mebibytes }
+    const limits = { capMs, signal: interrupted.signal }
+    const { report, problem } = await measureApart(name, directory, assignment, limits)
+    if (report !== undefined) {
       process.stdout.write(`${renderReport(report)}\n`)
       reports.push(report)
-    } catch (error) {
+    }
+    if (problem !== undefined) {
       // The others can still be measured, but the run as a whole has failed.
       process.exitCode = 1
-      const reason = error instanceof Error ? error.message : String(error)
-      failed.push({ name, reason })
-      process.stderr.write(`error: ${name} ${reason}\n`)
+      failed.push({ name, reason: problem })
+      process.stderr.write(`error: ${name} ${problem}\n`)
     }
     await write()
     if (interrupted.signal.aborted) {

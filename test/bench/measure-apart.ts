@@ -13,23 +13,29 @@ export interface Limits {
   signal: AbortSignal
 }
 
+/** How a benchmark ended: what it has measured, and what went wrong, if anything did. */
+export interface Outcome {
+  report: Report | undefined
+  problem: string | undefined
+}
+
 /**
  * Runs one benchmark in a process and a directory of its own, and leaves nothing of it behind, however it ends.
  *
  * @param parent where the directory is made.
- * @throws {Error} it failed, did not end in time, or was to be ended.
+ * @returns also when it failed or had to be ended.
  */
 export async function measureApart(
   name: string,
   parent: string,
   assignment: Omit<Assignment, 'directory'>,
   limits: Limits,
-): Promise<Report> {
+): Promise<Outcome> {
   const directory = await mkdtemp(join(parent, `sahara-bench-${name}-`))
   // The user whom ssh logs in reads below it.
   await chmod(directory, 0o711)
   try {
-    return await readReport(start(name, { ...assignment, directory }), limits)
+    return await readOutcome(start(name, { ...assignment, directory }), limits)
   } finally {
     const left = endProcessesOf(directory)
     if (left > 0) process.stderr.write(`${name}: ended ${left} processes\n`)
@@ -47,25 +53,32 @@ function start(name: string, assignment: Assignment): ChildProcess {
   })
 }
 
-async function readReport(child: ChildProcess, { capMs, signal }: Limits): Promise<Report> {
-  const cap = AbortSignal.timeout(capMs)
-  return await new Promise((resolve, reject) => {
-    let report: unknown
-    const giveUp = () => reject(new Error('was interrupted'))
-    child.once('message', (message) => {
-      report = message
-    })
-    child.once('error', reject)
-    child.once('exit', (code, killedBy) => {
-      signal.removeEventListener('abort', giveUp)
-      const read = Report.safeParse(report)
-      if (read.success) resolve(read.data)
-      else reject(new Error(`ended without a report (${killedBy ?? `exit code ${code}`})`))
-    })
-    signal.addEventListener('abort', giveUp)
-    cap.addEventListener('abort', () => {
-      reject(new Error(`was ended: it hung, or needed more than ${Math.round(capMs / 1000)} s`))
-    })
-    if (signal.aborted) giveUp()
+async function readOutcome(child: ChildProcess, { capMs, signal }: Limits): Promise<Outcome> {
+  let report: Report | undefined
+  child.on('message', (message) => {
+    report = Report.parse(message)
   })
+  const ended = Promise.withResolvers<string | undefined>()
+  const interrupt = () => ended.resolve('was interrupted')
+  signal.addEventListener('abort', interrupt)
+  if (signal.aborted) interrupt()
+  AbortSignal.timeout(capMs).addEventListener('abort', () => {
+    ended.resolve(`was ended: it hung, or needed more than ${Math.round(capMs / 1000)} s`)
+  })
+  child.once('error', ({ message }) => ended.resolve(`could not be started (${message})`))
+  child.once('exit', (code, killedBy) => {
+    const settle = () => {
+      const isWell = code === 0 && report !== undefined
+      ended.resolve(isWell ? undefined : `failed (${killedBy ?? `exit code ${code}`})`)
+    }
+    // What it has said last may still be on its way.
+    if (child.connected) child.once('disconnect', settle)
+    else settle()
+  })
+  try {
+    const problem = await ended.promise
+    return { report, problem }
+  } finally {
+    signal.removeEventListener('abort', interrupt)
+  }
 }

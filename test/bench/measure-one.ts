@@ -3,6 +3,7 @@ import { realWorld } from '../../protocol/real-world.ts'
 import { Assignment } from './benchmark.ts'
 import { benchmarks } from './benchmarks.ts'
 import { endProcessesOf } from './end-processes.ts'
+import type { Report } from './report.ts'
 
 /** One benchmark, in a process that `npm run bench` can end: NAME, then the assignment as JSON. The report goes back by IPC. */
 const [name, assignment = ''] = process.argv.slice(2)
@@ -16,7 +17,10 @@ process.once('disconnect', () => {
 })
 const benchmark = benchmarks.find((one) => one.name === name)
 if (benchmark === undefined) throw new Error(`there is no benchmark ${name}`)
-const report = await benchmark.measure({ ...settings, world: realWorld() })
+const keep = (report: Report) => {
+  process.send?.(report)
+}
+const report = await benchmark.measure({ ...settings, world: realWorld(), keep })
 process.send?.(report, () => {
   process.removeAllListeners('disconnect')
   process.disconnect?.()

@@ -53,6 +53,7 @@ async function measure(settings: BenchSettings): Promise<Report> {
   report.skipped.push(...failed)
   addSteps(report, records.slice(warmUps))
   report.notes.push(...aboveTheFloor(report))
+  settings.keep(report)
   await measureOnZaqar(report, installation, settings)
   return report
 }

@@ -34,9 +34,11 @@ async function measure(settings: BenchSettings): Promise<Report> {
   const contestants = { installation, mcollective, sshd }
   const budgetMs = settings.budgetMs / (1 + counts.length)
   await measureOne(report, contestants, { ...settings, budgetMs })
+  settings.keep(report)
   for (const count of counts) {
     await installation.addAgents(count - installation.guests.length)
     await measureMany(report, contestants, count, { ...settings, budgetMs })
+    settings.keep(report)
   }
   report.notes.push(
     'ssh and pssh have one sshd for all of their instances; the warm ssh has one connection for all of them',
