@@ -14,7 +14,7 @@ const Row = z.strictObject({
   p95: z.number(),
   min: z.number(),
   max: z.number(),
-  /** This side's median divided by that of the first side of the same `what`; null where that one failed. */
+  /** This side's median divided by that of the first side of the same `what`; null where that one failed, or was too little to measure. */
   ratio: z.number().nullable(),
 })
 
@@ -48,7 +48,7 @@ export function addRows(
   for (const [side, samples] of samplesOfSides) {
     if (samples.length === 0) continue
     const summary = summarize(samples)
-    const ratio = reference === undefined ? null : summary.median / reference
+    const ratio = reference === undefined || reference === 0 ? null : summary.median / reference
     report.rows.push({ what, side, unit, ...summary, ratio })
   }
 }
