@@ -5,6 +5,7 @@ const fileOfPackage = {
   'sahara-engine': '/usr/bin/sahara-engine',
   'python3-sahara': '/usr/lib/python3/dist-packages/sahara',
   'openssh-server': '/usr/sbin/sshd',
+  openssl: '/usr/bin/openssl',
   sudo: '/usr/bin/sudo',
   'python3-pip': '/usr/lib/python3/dist-packages/pip',
   'python3-setuptools': '/usr/lib/python3/dist-packages/setuptools',
