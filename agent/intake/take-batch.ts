@@ -121,22 +121,50 @@ async function takeCommands(judged: readonly Judged[], parts: TakeParts): Promis
   const acknowledged = [...dropped, ...refused].map(({ messageId }) => messageId)
   const fresh = wanted.filter(({ command }) => !parts.refusals.has(command.id))
   if (fresh.length === 0) return acknowledged
-  const admitted = admitByRoom(fresh, parts)
-  const tasks = admitted.map((one) => toTask(one, parts))
-  try {
-    await parts.journal.take(tasks.map(({ entry }) => entry))
-  } catch (error) {
-    for (const { task } of tasks) task.place.leave()
-    if (!(error instanceof JournalWriteError)) throw error
-    parts.reporter.alert('no-space', `new commands are refused: ${error.message}`)
-    parts.refusals.refuse(fresh, error.message)
-    return acknowledged
-  }
-  for (const { task } of tasks) {
+  const tasks = await journalOrRefuse(fresh, parts)
+  if (tasks === null) return acknowledged
+  for (const task of tasks) {
     if (task.result) parts.audit.ended(task.command, task.result)
     parts.onCarriedOut(carryOut(task, parts))
   }
   return [...acknowledged, ...fresh.map(({ messageId }) => messageId)]
+}
+
+/** Takes commands into the journal; where they do not fit, their refusals; null when not even those do. */
+async function journalOrRefuse(fresh: readonly Judged[], parts: TakeParts): Promise<Task[] | null> {
+  try {
+    return await journalAll(admitByRoom(fresh, parts), parts)
+  } catch (error) {
+    if (!(error instanceof JournalWriteError)) throw error
+    const why = error.message
+    parts.reporter.alert('no-space', `new commands are refused: ${why}`)
+    const verdict = { kind: 'answer', state: 'refused', reason: noSpace(why) } as const
+    const refusals = fresh.map((one) => ({ ...one, command: withoutWords(one.command), verdict }))
+    try {
+      return await journalAll(refusals, parts)
+    } catch (again) {
+      if (!(again instanceof JournalWriteError)) throw again
+      parts.refusals.refuse(fresh, why)
+      return null
+    }
+  }
+}
+
+/** What answering a command needs of it: it takes less room. */
+function withoutWords(command: Command): Command {
+  return { ...command, operation: { name: command.operation.name } }
+}
+
+/** @throws {JournalWriteError} none was taken. */
+async function journalAll(judged: readonly Judged[], parts: TakeParts): Promise<Task[]> {
+  const tasks = judged.map((one) => toTask(one, parts))
+  try {
+    await parts.journal.take(tasks.map(({ entry }) => entry))
+  } catch (error) {
+    for (const { task } of tasks) task.place.leave()
+    throw error
+  }
+  return tasks.map(({ task }) => task)
 }
 
 /** Takes the place in the lane now, so that a command whose turn it is enters the journal as begun: one flush, not two. */

@@ -383,29 +383,32 @@ describe('the state directory', () => {
     expect(operations.begun.size).toBe(0)
   })
 
-  test('with a full journal tells nobody of a refusal before the message is gone from the queue', async () => {
+  test('with a full journal refuses by the next agent what it could not answer before it was killed', async () => {
     await using stage = await setStage()
-    const { controller, gate, world } = stage
+    const { controller, gate, operations, world } = stage
     const agent = stage.startAgent({ limits: { journalBytes: 64 * 1024 } })
     await enrolled(stage)
     await fillJournal(stage)
-    const deletes = Promise.withResolvers<void>()
-    let repliesSent = 0
+    const answers = Promise.withResolvers<void>()
     gate.setGate({
       before: async (passing) => {
-        if (kindsIn(passing).includes('result')) repliesSent += 1
-        if (passing.method !== 'DELETE' || !passing.path.includes('?ids=')) return 'pass'
-        deletes.resolve()
+        if (!kindsIn(passing).includes('result')) return 'pass'
+        answers.resolve()
         return 'drop'
       },
     })
-    const sent = await controller.send({ ...print('late'), env: filler })
-    await deletes.promise
-    // Claimed and refused once more: the queue delivers again what is not deleted.
-    world.shift(61_000)
+    const sent = await controller.send({ ...print('never'), env: filler })
+    await answers.promise
     await agent.kill()
-    expect(repliesSent).toBe(0)
-    expect(sent.replies.some(({ kind }) => kind === 'result')).toBe(false)
+    gate.setGate({})
+    stage.startAgent()
+    // The message may still be claimed by the one that was killed.
+    world.shift(61_000)
+    expect(await controller.result(sent)).toMatchObject({
+      state: 'refused',
+      reason: { code: 'no-space' },
+    })
+    expect(operations.begun.has(sent.command.id)).toBe(false)
   })
 
   test('with a full journal never runs what it refused, though the queue delivers it to the next agent, who has room', async () => {
