@@ -67,7 +67,7 @@ describe('a benchmark in a process of its own', () => {
     timeout: patienceMs,
   }, async () => {
     // It wants two seconds for a collection of garbage alone.
-    const limits = { capMs: 1500, signal: new AbortController().signal }
+    const limits = { capMs: 1500.5, signal: new AbortController().signal }
     const { problem } = await measureApart('agents', directory, shortest, limits)
     expect(problem).toContain('was ended: it hung, or needed more than')
     expect(await readdir(directory)).toEqual([])

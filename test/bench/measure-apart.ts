@@ -62,7 +62,7 @@ async function readOutcome(child: ChildProcess, { capMs, signal }: Limits): Prom
   const interrupt = () => ended.resolve('was interrupted')
   signal.addEventListener('abort', interrupt)
   if (signal.aborted) interrupt()
-  AbortSignal.timeout(capMs).addEventListener('abort', () => {
+  AbortSignal.timeout(Math.ceil(capMs)).addEventListener('abort', () => {
     ended.resolve(`was ended: it hung, or needed more than ${Math.round(capMs / 1000)} s`)
   })
   child.once('error', ({ message }) => ended.resolve(`could not be started (${message})`))
