@@ -29,7 +29,7 @@ test('an instance whose network comes late boots to its end, and joins when it c
   const first = { userData, isCableCut: true, prepare: waitForNoNetwork }
   await using guest = await bootGuest(image, cluster, name, first)
   await guest.console.until(/Reached target .*multi-user\.target/, patienceMs)
-  await guest.console.until(/Reached target .*cloud-init\.target/, patienceMs)
+  await guest.console.until(/Cloud-init v\. .* finished at/, patienceMs)
   await guest.network.setCable('up')
   await cluster.waitUntilEnrolled(name, patienceMs)
 
