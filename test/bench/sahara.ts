@@ -13,8 +13,6 @@ import { addRows, emptyReport, type Report } from './report.ts'
 export const sahara: Benchmark = { name: 'sahara', measure }
 
 const pythonDirectory = fileURLToPath(new URL('../sahara/python', import.meta.url))
-/** Each is an agent in namespaces of its own. */
-const instances = 50
 /** One round of all cases is always measured, and the SSH driver takes seconds for some. */
 const patienceMs = 1_200_000
 
@@ -35,7 +33,8 @@ const Found = z.object({
 })
 type Found = z.output<typeof Found>
 
-async function measure({ directory, budgetMs }: BenchSettings): Promise<Report> {
+/** On so many instances as the smallest number of `agents`; each is an agent in namespaces of its own, of some 100 MiB. */
+async function measure({ directory, budgetMs, agents }: BenchSettings): Promise<Report> {
   const report = emptyReport('sahara')
   const missing = missingSaharaPackages()
   if (missing.length > 0) {
@@ -56,7 +55,7 @@ async function measure({ directory, budgetMs }: BenchSettings): Promise<Report> 
       SHARED: shared,
       CHAMBER_NODE: process.execPath,
       SECONDS: String(budgetMs / 1000),
-      INSTANCES: String(instances),
+      INSTANCES: String(Math.min(...agents)),
       PYTHONPATH: [driver, pythonDirectory].join(':'),
       PYTHONDONTWRITEBYTECODE: '1',
       PYTHONWARNINGS: 'ignore',
