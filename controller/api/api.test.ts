@@ -187,6 +187,17 @@ describe('an idempotency key for a whole cluster', () => {
     expect(Made.parse(fresh.body).commands).toHaveLength(2)
   })
 
+  test('gives the same commands again though their instances are gone', async () => {
+    const first = await controller.api.post(commandsOfAll, ping, key)
+    expect(first.status).toBe(202)
+    await controller.api.delete('/v1/clusters/c1/instances/w1')
+    const repeated = await controller.api.post(commandsOfAll, ping, key)
+    expect(repeated.status).toBe(200)
+    expect(Made.parse(repeated.body)).toEqual(Made.parse(first.body))
+    const fresh = await controller.api.post(commandsOfAll, ping, { 'idempotency-key': 'anew' })
+    expect(fresh).toMatchObject({ status: 409, body: { code: 'ERR_INSTANCE_NOT_ENROLLED' } })
+  })
+
   test('is a conflict with another body, or when one instance was asked with it', async () => {
     await controller.api.post(commandsOfAll, ping, key)
     const conflict = { status: 409, body: { code: 'ERR_IDEMPOTENCY_CONFLICT' } }

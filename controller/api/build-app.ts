@@ -126,17 +126,20 @@ async function sendProblem(
       'a request failed',
     )
   }
-  await drain(request)
+  if (problem.status === 413) await drain(request)
   await reply.code(problem.status).type('application/problem+json').send(problem)
 }
 
-/** So much of a refused request's body is read and dropped, in bytes. */
+/** So much of a body that is too long is read and dropped, in bytes. */
 const drainLimitBytes = 16 * 2 ** 20
 
-/** A client in the middle of sending would see a broken pipe instead of the refusal: it is let finish, within reason. */
+/**
+ * A client in the middle of sending would see a broken pipe instead of the refusal: it is let finish, where it has said how
+ * much is to come. Only for who has the right to ask.
+ */
 async function drain({ raw, headers }: FastifyRequest): Promise<void> {
   const announced = Number(headers['content-length'] ?? 0)
-  if (raw.complete || raw.destroyed || announced > drainLimitBytes) return
+  if (raw.complete || raw.destroyed || announced === 0 || announced > drainLimitBytes) return
   raw.resume()
   await finished(raw, { writable: false }).catch(() => undefined)
 }

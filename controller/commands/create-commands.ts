@@ -37,6 +37,7 @@ export async function createCommands(
   request: NewCommand,
   inWrite: (file: () => string[]) => string[] = (file) => file(),
 ): Promise<string[]> {
+  if (instances.length === 0) throw new InstanceNotEnrolledError('any')
   const prepared = await prepareOrder(context, contents, request)
   const orders = await Promise.all(
     instances.map(

@@ -56,6 +56,17 @@ test('alerts that come out of order, and after a newer heartbeat, are all kept, 
   expect(alerts()).toEqual(['alert 8', 'alert 4', 'alert 3', 'alert 5'])
 })
 
+test('an alert that was held back is no sign of life', async () => {
+  const { context, instanceId } = opened
+  await takeHeartbeat(9, '1.0.0')
+  const seen = readInstance(context.store, instanceId)?.lastSeenAt
+  await opened.world.advance(60_000)
+  await takeAlert(8)
+  expect(readInstance(context.store, instanceId)?.lastSeenAt).toEqual(seen)
+  await takeHeartbeat(10, '1.0.0')
+  expect(readInstance(context.store, instanceId)?.lastSeenAt).not.toEqual(seen)
+})
+
 test('what is remembered of alerts is bounded, and one older than all of it is dropped', async () => {
   for (let sequence = 1; sequence <= 300; sequence += 1) await takeAlert(sequence)
   const before = alerts()

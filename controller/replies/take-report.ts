@@ -19,9 +19,10 @@ export function takeReport(context: Context, instanceId: string, report: Report)
     log.info({ instance: instanceId, sequence: report.sequence }, 'an old report was dropped')
     return
   }
-  markSeen(store, instanceId, world.now())
   switch (report.kind) {
     case 'heartbeat':
+      // No alert is a sign of life: whoever runs the queue may hold some back, and deliver them for a guest that is gone.
+      markSeen(store, instanceId, world.now())
       noteHeartbeat(store, instanceId, report)
       if (report.audit) takeAuditHead(context, instanceId, report.audit, report.at)
       return

@@ -13,11 +13,12 @@ import { insertInstance, readInstance } from '../../controller/store/instances.t
 import { openStore } from '../../controller/store/open-store.ts'
 import { createWakeups } from '../../controller/wakeups.ts'
 import { createZaqarClient } from '../../protocol/zaqar/zaqar-client.ts'
-import { fakeWorld } from '../fake-world.ts'
+import { type FakeWorld, fakeWorld } from '../fake-world.ts'
 
 /** A controller's store with one cluster and one instance in it, and no queue service behind it. */
 export interface ContextWithInstance extends AsyncDisposable {
   context: Context
+  world: FakeWorld
   clusterId: string
   instanceId: string
   /** Files a command, and gives its id. */
@@ -58,6 +59,7 @@ export async function openContextWithInstance(
   )
   return {
     context,
+    world,
     clusterId,
     instanceId,
     newCommand: async () => {

@@ -6,7 +6,6 @@ import {
   createCommandsOnce,
 } from '../../commands/create-commands.ts'
 import { waitForEnd } from '../../commands/wait-for-end.ts'
-import { InstanceNotEnrolledError } from '../../errors.ts'
 import { listCommands } from '../../store/commands.ts'
 import { listInstances } from '../../store/instances.ts'
 import type { ApiParts } from '../api-parts.ts'
@@ -88,7 +87,6 @@ export function commandRoutes(parts: ApiParts): readonly Route[] {
       const enrolled = listInstances(context.store, cluster.id).filter(
         ({ enrolledAt }) => enrolledAt !== null,
       )
-      if (enrolled.length === 0) throw new InstanceNotEnrolledError(`any of ${cluster.name}`)
       const key = readKey(header)
       if (key === undefined) {
         const ids = await createCommands(context, parts, enrolled, body)
