@@ -7,7 +7,7 @@ import type { ServerClock } from '../clock/server-clock.ts'
 import type { Journal } from '../journal/journal.ts'
 import { describeError, type Log } from '../log.ts'
 import type { RunningCommand } from '../operations/operation.ts'
-import type { Outbox } from './outbox.ts'
+import type { Outbox, OutgoingMessage } from './outbox.ts'
 import { type OutputPump, type OutputSink, pumpOutput } from './pump-output.ts'
 
 /** What an agent says about one command, in the order in which it is said. */
@@ -53,7 +53,10 @@ export function replyTo(
   const seal = async (reply: Reply) => sealReply(reply, command)
 
   /** What is sealed side by side goes into the outbox in the order of the calls. */
-  const post = async (sealed: Promise<Envelope>, replaces?: string): Promise<void> => {
+  const post = async (
+    sealed: Promise<Envelope>,
+    how: Pick<OutgoingMessage, 'replaces' | 'inAnyOrder'> = {},
+  ): Promise<void> => {
     const before = lastQueued
     const queued = Promise.withResolvers<void>()
     lastQueued = queued.promise
@@ -62,7 +65,7 @@ export function replyTo(
       const envelope = await sealed
       await before
       const ttlSeconds = replyTtlSeconds(command.deadline, clock.now())
-      posted = outbox.post({ envelope, ttlSeconds, ...(replaces ? { replaces } : {}) })
+      posted = outbox.post({ envelope, ttlSeconds, ...how })
     } finally {
       queued.resolve()
     }
@@ -70,7 +73,7 @@ export function replyTo(
   }
   const postAside = (reply: Reply, replaces?: string): void => {
     // Lost with the agent, it is not missed: the result says all that these say.
-    post(seal(reply), replaces).catch((error: unknown) => {
+    post(seal(reply), replaces ? { replaces } : {}).catch((error: unknown) => {
       if (!closing.aborted) log.error({ command: command.id, ...describeError(error) }, 'no reply')
     })
   }
@@ -78,7 +81,7 @@ export function replyTo(
   const sink: OutputSink = {
     postOutput: async ({ offset, stream, parts }) => {
       const bytes = parts.length === 1 && parts[0] ? parts[0] : Buffer.concat(parts)
-      await post(seal({ kind: 'output', offset, stream, bytes }))
+      await post(seal({ kind: 'output', offset, stream, bytes }), { inAnyOrder: true })
     },
     noteSent: (offset) => journal.noteOutputSent(command.id, offset),
   }

@@ -19,12 +19,12 @@ export interface OutputPump {
   sent: Promise<void>
 }
 
-/** A whole reply may be sealed while the one before it is under way; a small one waits, and grows. */
-const repliesUnderWay = 2
+/** Whole replies travel several at once, and one more is sealed meanwhile; a small one waits, and grows. */
+const repliesUnderWay = 4
 
 /**
  * Sends a command's output from `fromOffset` on, while it runs. Small chunks are joined while a POST is under way. At most
- * three replies are in memory; beyond that nothing is pulled, and the output waits in its spool.
+ * five replies are in memory; beyond that nothing is pulled, and the output waits in its spool.
  *
  * @param signal its reason is what both promises reject with.
  */
@@ -52,9 +52,15 @@ async function pump(
   const underWay = new Set<Promise<void>>()
   let failure: { error: unknown } | undefined
 
+  const started: Started[] = []
+
   const send = async (piece: Gathered): Promise<void> => {
+    const mine = { end: piece.offset + piece.sizeBytes, isTaken: false }
+    started.push(mine)
     await sink.postOutput(piece)
-    const end = piece.offset + piece.sizeBytes
+    mine.isTaken = true
+    const end = shiftTaken(started)
+    if (end === undefined) return
     sink.noteSent(end)
     await running.discardOutput(end)
   }
@@ -92,6 +98,21 @@ async function pump(
   while (underWay.size > 0) await abortable(Promise.race(underWay), signal)
   signal.throwIfAborted()
   if (failure) throw failure.error
+}
+
+interface Started {
+  end: number
+  isTaken: boolean
+}
+
+/**
+ * Where the output ends that was taken without a hole, if further than before: pieces may be taken in another order than they
+ * began, and one that is not taken must stay in the spool.
+ */
+function shiftTaken(started: Started[]): number | undefined {
+  let end: number | undefined
+  while (started[0]?.isTaken) end = started.shift()?.end
+  return end
 }
 
 function gatheredBytes(gathered: readonly Gathered[]): number {

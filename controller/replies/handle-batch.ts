@@ -28,11 +28,13 @@ export async function handleBatch(
   cluster: Cluster,
   messages: readonly ClaimedMessage[],
 ): Promise<void> {
-  const opened = await Promise.all(
-    messages.map(async ({ id, body }) => ({
-      id,
-      opened: await openMessage(context, cluster.id, body),
-    })),
+  const opened = outputInOrder(
+    await Promise.all(
+      messages.map(async ({ id, body }) => ({
+        id,
+        opened: await openMessage(context, cluster.id, body),
+      })),
+    ),
   )
   const booked = await Promise.all(
     opened.map(async (message) => await book(context, parts, message.opened)),
@@ -45,6 +47,17 @@ export async function handleBatch(
     parts.answerHello(cluster, hello.hello, async () => await parts.deletions.delete([id]))
   }
   await parts.deletions.delete(done.map(({ id }) => id))
+}
+
+/** Agents post output in several requests at once: put in order, a piece need not wait in the store for the one before it. Pure. */
+function outputInOrder<T extends { opened: Opened }>(messages: readonly T[]): T[] {
+  const offset = ({ opened }: T) =>
+    opened.kind === 'reply' && opened.reply.kind === 'output' ? opened.reply.offset : undefined
+  const isOutput = (message: T) => offset(message) !== undefined
+  return [
+    ...messages.filter(isOutput).toSorted((a, b) => (offset(a) ?? 0) - (offset(b) ?? 0)),
+    ...messages.filter((message) => !isOutput(message)),
+  ]
 }
 
 /** @returns whether the message has served; one that the store did not take comes back. */
