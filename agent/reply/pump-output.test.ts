@@ -13,7 +13,7 @@ async function settle(): Promise<void> {
 }
 
 /** A command that has printed so many whole replies, and a sink that takes each when it is told to. */
-function aPump(count: number) {
+function aPump(count: number, discarding = Promise.resolve()) {
   const posted: { piece: Gathered; take: () => void; fail: (error: Error) => void }[] = []
   const sent: number[] = []
   const discarded: number[] = []
@@ -25,6 +25,7 @@ function aPump(count: number) {
     },
     discardOutput: async (below) => {
       discarded.push(below)
+      await discarding
     },
     ended: new Promise(() => undefined),
     cancel: async () => undefined,
@@ -64,6 +65,21 @@ describe('output on its way', () => {
     posted[2]?.take()
     await expect(pump.sent).rejects.toThrow('the agent ends')
     expect(sent).toEqual([size])
+  })
+
+  test('goes on while the spool is told what to discard, and then is told the newest only', async () => {
+    const asked = Promise.withResolvers<void>()
+    const { pump, posted, discarded } = aPump(6, asked.promise)
+    await settle()
+    for (let taken = 0; taken < 6; taken += 1) {
+      posted[taken]?.take()
+      await settle()
+    }
+    expect(posted.length).toBe(6)
+    expect(discarded).toEqual([size])
+    asked.resolve()
+    await pump.sent
+    expect(discarded).toEqual([size, 6 * size])
   })
 
   test('has at most four whole replies under way, and pulls no further', async () => {

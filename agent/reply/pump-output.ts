@@ -50,9 +50,11 @@ async function pump(
 ): Promise<void> {
   const gathered: Gathered[] = []
   const underWay = new Set<Promise<void>>()
-  let failure: { error: unknown } | undefined
-
   const started: Started[] = []
+  let failure: { error: unknown } | undefined
+  const spool = discardBeside(running, (error) => {
+    failure ??= { error }
+  })
 
   const send = async (piece: Gathered): Promise<void> => {
     const mine = { end: piece.offset + piece.sizeBytes, isTaken: false }
@@ -62,7 +64,7 @@ async function pump(
     const end = shiftTaken(started)
     if (end === undefined) return
     sink.noteSent(end)
-    await running.discardOutput(end)
+    spool.discard(end)
   }
   const start = (piece: Gathered): void => {
     const sending = send(piece)
@@ -96,8 +98,38 @@ async function pump(
   for (const piece of gathered.splice(0)) start(piece)
   onHandedOver()
   while (underWay.size > 0) await abortable(Promise.race(underWay), signal)
+  await abortable(spool.settled(), signal)
   signal.throwIfAborted()
   if (failure) throw failure.error
+}
+
+/** Discards while sending goes on: it asks the runner and looks into a directory, and of several words only the newest matters. */
+function discardBeside(
+  running: Pick<RunningCommand, 'discardOutput'>,
+  onFailure: (error: unknown) => void,
+): { discard: (below: number) => void; settled: () => Promise<void> } {
+  let [wanted, done] = [0, 0]
+  let atWork: Promise<void> | undefined
+  const work = async (): Promise<void> => {
+    try {
+      while (done < wanted) {
+        const below = wanted
+        await running.discardOutput(below)
+        done = below
+      }
+    } catch (error) {
+      onFailure(error)
+    } finally {
+      atWork = undefined
+    }
+  }
+  return {
+    discard: (below) => {
+      wanted = below
+      atWork ??= work()
+    },
+    settled: async () => await atWork,
+  }
 }
 
 interface Started {
