@@ -5,15 +5,17 @@ export async function endRunner(stateDirectory: string): Promise<void> {
   for (const pid of await findRunners(stateDirectory)) killIfThere(pid)
 }
 
-/** The processes that serve a state directory as its runner: one, or none. */
+/** The processes that serve a state directory as its runner: one, or none. A child of it is a command that is just being started. */
 export async function findRunners(stateDirectory: string): Promise<number[]> {
-  const found: number[] = []
+  const parents = new Map<number, number>()
   for (const entry of await readdir('/proc')) {
     if (!/^\d+$/.test(entry)) continue
     const words = (await readIfThere(`/proc/${entry}/cmdline`)).split('\0')
-    if (words.includes('--state') && words.includes(stateDirectory)) found.push(Number(entry))
+    if (!words.includes('--state') || !words.includes(stateDirectory)) continue
+    const parent = /^PPid:\s+(\d+)$/m.exec(await readIfThere(`/proc/${entry}/status`))?.[1]
+    parents.set(Number(entry), Number(parent))
   }
-  return found
+  return [...parents].filter(([, parent]) => !parents.has(parent)).map(([pid]) => pid)
 }
 
 async function readIfThere(path: string): Promise<string> {
