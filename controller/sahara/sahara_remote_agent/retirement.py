@@ -65,15 +65,20 @@ class Retirement:
         """Some of the cluster's instances may be gone. One without a UUID
         never enrolled, and one that Sahara knows stays."""
         self._owe(cluster.id)
-        self._retire_missing(conductor.API.cluster_get(context.ctx(),
-                                                       cluster.id))
+        enrolled, deadline = self._list_enrolled(cluster.id)
+        self._retire_missing(self._read(cluster.id), enrolled, deadline)
         self._settle(cluster.id)
 
-    def _retire_missing(self, cluster):
+    def _list_enrolled(self, cluster_id):
+        """To be called before the cluster is read: the answer may be long in
+        coming, and what enrols meanwhile is not in a cluster read before."""
         deadline = deadlines.Deadline(CONTROLLER_SECONDS)
+        return self._api.list_instances(cluster_id, deadline), deadline
+
+    def _retire_missing(self, cluster, enrolled, deadline):
         present = {instance.instance_id.lower()
                    for instance in cluster_utils.get_instances(cluster)}
-        for instance in self._api.list_instances(cluster.id, deadline):
+        for instance in enrolled:
             uuid = (instance.get('instanceUuid') or '').lower()
             if uuid and uuid not in present:
                 self._api.delete_instance(cluster.id, instance['name'],
@@ -122,16 +127,24 @@ class Retirement:
 
     def _try_again(self, cluster_id):
         try:
-            cluster = conductor.API.cluster_get(context.ctx(), cluster_id)
-            if cluster is None:
+            if self._read(cluster_id) is None:
                 self._api.delete_cluster(
                     cluster_id, deadlines.Deadline(CONTROLLER_SECONDS))
-            elif cluster.status in _SETTLED:
-                self._retire_missing(cluster)
-            else:
+            elif not self._retire_missing_if_settled(cluster_id):
                 return
             self._settle(cluster_id)
             LOG.info('Cluster %s: what is gone is retired now', cluster_id)
         except Exception as error:
             LOG.warning('Cluster %s: what is gone cannot be retired yet: %s',
                         cluster_id, error)
+
+    def _retire_missing_if_settled(self, cluster_id):
+        enrolled, deadline = self._list_enrolled(cluster_id)
+        cluster = self._read(cluster_id)
+        if cluster is None or cluster.status not in _SETTLED:
+            return False
+        self._retire_missing(cluster, enrolled, deadline)
+        return True
+
+    def _read(self, cluster_id):
+        return conductor.API.cluster_get(context.ctx(), cluster_id)

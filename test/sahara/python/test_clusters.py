@@ -192,6 +192,36 @@ class Clusters(unittest.TestCase):
             self.controller.instances[self.cluster.id])
             == {'is about to be known'})
 
+    def test_that_are_scaled_during_a_retry_keep_what_enrols_meanwhile(self):
+        (group,) = self.cluster.node_groups
+        self.controller.enrol(self.cluster.id, 'u-1', 'goes')
+        engine = sahara_world.QuietEngine()
+        self._watch(engine)
+        retired = self.driver._retirement
+        with mock.patch.object(retired, 'retry_later'):
+            self.controller.mischief = {('GET', '/v1/clusters/'): [400]}
+            engine.scale_cluster(self.cluster, {})
+        list_instances = retired._api.list_instances
+
+        def list_late(*args):
+            # The controller was away, and Sahara did not wait for it.
+            self.controller.enrol(self.cluster.id, 'u-2', 'comes')
+            conductor.API.cluster_update(context.ctx(), self.cluster,
+                                         {'status': 'Scaling'})
+            return list_instances(*args)
+
+        with mock.patch.object(retired._api, 'list_instances', list_late):
+            retired._try_again(self.cluster.id)
+        self.assertEqual({'goes', 'comes'}, set(
+            self.controller.instances[self.cluster.id]))
+        conductor.API.instance_add(context.ctx(), group, {
+            'instance_id': 'u-2', 'instance_name': 'comes'})
+        conductor.API.cluster_update(context.ctx(), self.cluster,
+                                     {'status': 'Active'})
+        retired._try_again(self.cluster.id)
+        self.assertEqual({'comes'}, set(
+            self.controller.instances[self.cluster.id]))
+
     def _wait_for(self, holds):
         with eventlet.Timeout(60):
             while not holds():
