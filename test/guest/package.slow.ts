@@ -76,7 +76,13 @@ async function isRemovedAndPutBack(name: string, guest: BootedGuest): Promise<vo
     (await cluster.sh(name, 'ls /run')).includes('lingering'),
   )
   // What runs as a command ends with the agent: only a unit of its own can see the removal through, and put it back.
-  const removal = `dpkg --remove sahara-agent
+  const removal = `install -D --mode=0400 /dev/null /run/sahara-agent-0123456789abcdef/1/secret
+    install --directory --mode=0711 /dev/shm/sahara-agent-0123456789abcdef
+    install --directory --owner=nobody /dev/shm/sahara-agent-of-another
+    ln -s /srv /dev/shm/sahara-agent-link
+    dpkg --remove sahara-agent
+    ls -d /run/sahara-agent-* /dev/shm/sahara-agent-* >/srv/memory || true
+    rm -rf /dev/shm/sahara-agent-*
     systemctl is-active sahara-agent >/srv/active || true
     pgrep --full --list-full '[s]leep 123456|[s]ahara-agent/node' >/srv/processes || true
     touch /srv/removed
@@ -85,6 +91,10 @@ async function isRemovedAndPutBack(name: string, guest: BootedGuest): Promise<vo
   await inAUnitOfItsOwn(name, guest, removal, 'removed')
   expect(await readFile(join(root, 'srv/active'), 'utf8')).toBe('inactive\n')
   expect(await readFile(join(root, 'srv/processes'), 'utf8')).toBe('')
+  // Of the agent's secrets nothing; what others have in a place that is everybody's is theirs.
+  expect(await readFile(join(root, 'srv/memory'), 'utf8')).toBe(
+    '/dev/shm/sahara-agent-link\n/dev/shm/sahara-agent-of-another\n',
+  )
   await expect(access(join(root, 'usr/lib/sahara-agent'))).rejects.toThrow('ENOENT')
   await expect(access(join(root, 'usr/bin/sahara-agent'))).rejects.toThrow('ENOENT')
   expect(await readPolicy(root)).toContain(tenantsWord)
