@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest'
 import { ExecOperation, WriteOperation } from '../../protocol/messages/operations.ts'
+import { standardPath } from '../runner/launch-program.ts'
 import { compilePolicy } from './compile-policy.ts'
-import { examineCommand, resolvePath } from './examine-command.ts'
+import { examineCommand, listLookedAt, resolvePath } from './examine-command.ts'
 import { PolicyFile } from './policy-file.ts'
 
 const policy = compilePolicy(PolicyFile.parse({ version: 1 }), { ownPaths: [], resolvePath })
@@ -36,4 +37,19 @@ test('a secret brings its variable, so that rules about variables speak of it', 
   })
   const question = await examineCommand(operation, { timeoutSeconds: 1 }, policy)
   expect(question.environment).toEqual(['LANG', 'SSL_CERT_FILE'])
+})
+
+test('where the system keeps its programs is looked at only for a policy that asks about programs', async () => {
+  const operation = ExecOperation.parse({ name: 'exec', argv: ['/srv/x'], cwd: '/srv' })
+  const rules = [{ name: 'x', allow: 'exec', argv: [['/srv/x']] }]
+  const asking = compilePolicy(PolicyFile.parse({ version: 1, rules }), {
+    ownPaths: [],
+    resolvePath,
+  })
+  expect(await listLookedAt(operation, policy)).toEqual(['/srv', '/srv/x'])
+  expect(await listLookedAt(operation, asking)).toEqual([
+    '/srv',
+    '/srv/x',
+    ...standardPath.split(':'),
+  ])
 })

@@ -6,7 +6,7 @@ import { secretVariable } from '../../protocol/messages/secrets.ts'
 import { findOwner } from '../operations/find-owner.ts'
 import { findProgram } from '../runner/find-program.ts'
 import { findUser } from '../runner/find-user.ts'
-import { findDirectory, standardPath } from '../runner/launch-program.ts'
+import { findDirectory, pathsToProgram, standardPath } from '../runner/launch-program.ts'
 import type { CompiledRule, Policy } from './compile-policy.ts'
 import type { GovernedOperation } from './policy-file.ts'
 import type { AskedPath, AskedProgram, AskedUser, Question } from './question.ts'
@@ -27,15 +27,13 @@ export async function examineCommand(
   { timeoutSeconds, content }: Pick<Command, 'timeoutSeconds' | 'content'>,
   policy: Policy,
 ): Promise<Question> {
-  const asks = (condition: keyof CompiledRule) =>
-    policy.rules.some(
-      (rule) => rule[condition] !== null && rule.operations.includes(operation.name),
-    )
-  const isAboutProgram = asks('argv') || asks('interpreters')
   return {
     operation: operation.name,
-    user: await examineUser(operation, asks('users')),
-    program: operation.name === 'exec' ? await examineProgram(operation, isAboutProgram) : null,
+    user: await examineUser(operation, asks(policy, operation, 'users')),
+    program:
+      operation.name === 'exec'
+        ? await examineProgram(operation, asksAboutProgram(policy, operation))
+        : null,
     environment: operation.name === 'exec' ? variablesOf(operation) : [],
     path:
       operation.name === 'read' || operation.name === 'write' ? examinePath(operation.path) : null,
@@ -44,6 +42,26 @@ export async function examineCommand(
     timeoutSeconds,
     contentBytes: content?.size ?? 0,
   }
+}
+
+/** Every path that `examineCommand`, or the runner after it, looks at. Looks at none of them. */
+export async function listLookedAt(operation: Governed, policy: Policy): Promise<string[]> {
+  if (operation.name === 'read' || operation.name === 'write') return [operation.path]
+  if (operation.name !== 'exec') return []
+  const { argv, interpreter, cwd, user, env } = operation
+  const verdict = await findUser(user ?? null)
+  const home = verdict.found ? verdict.user.home : '/'
+  const name = (argv ?? interpreter)[0] ?? ''
+  const ofSystem = asksAboutProgram(policy, operation) ? standardPath.split(':') : []
+  return [...pathsToProgram(name, { cwd: cwd ?? null, env }, home), ...ofSystem]
+}
+
+function asksAboutProgram(policy: Policy, operation: Governed): boolean {
+  return asks(policy, operation, 'argv') || asks(policy, operation, 'interpreters')
+}
+
+function asks(policy: Policy, { name }: Governed, condition: keyof CompiledRule): boolean {
+  return policy.rules.some((rule) => rule[condition] !== null && rule.operations.includes(name))
 }
 
 /** A secret brings a variable as well: SSL_CERT_FILE, for one, makes a program trust others. */

@@ -1,11 +1,10 @@
-import { isAbsolute } from 'node:path'
 import type { Command, Operation } from '../../protocol/messages/command.ts'
 import type { ReadOperation, WriteOperation } from '../../protocol/messages/operations.ts'
 import type { Reason } from '../../protocol/messages/replies.ts'
 import type { Log } from '../log.ts'
 import type { PathProbe } from '../runner/unresponsive-path.ts'
 import { decide } from './decide.ts'
-import { examineCommand, type Governed, isGoverned } from './examine-command.ts'
+import { examineCommand, isGoverned, listLookedAt } from './examine-command.ts'
 import type { PolicyLimits } from './policy-file.ts'
 import type { Question } from './question.ts'
 import { type LoadedPolicy, readPolicy } from './read-policy.ts'
@@ -96,7 +95,10 @@ export async function keepPolicy(parts: PolicyKeeperParts): Promise<PolicyKeeper
     },
     judge: async (command, operation) => {
       if (!isGoverned(operation)) return null
-      const silent = await parts.probe.findUnresponsive(pathsOf(operation))
+      // In the agent's only thread, which a dead file server would keep for ever.
+      const silent = await parts.probe.findUnresponsive(() =>
+        listLookedAt(operation, loaded.policy),
+      )
       if (silent !== undefined) return refuseUnresponsive(silent)
       return answer(command, await examineCommand(operation, command, loaded.policy))
     },
@@ -106,15 +108,6 @@ export async function keepPolicy(parts: PolicyKeeperParts): Promise<PolicyKeeper
       return answer(command, { ...question, path: opened })
     },
   }
-}
-
-/** Absolute paths that are looked at for a decision: in the agent's only thread, which a dead file server would keep. */
-function pathsOf(operation: Governed): string[] {
-  if (operation.name === 'read' || operation.name === 'write') return [operation.path]
-  if (operation.name !== 'exec') return []
-  const { argv, interpreter, cwd, env } = operation
-  const named = [(argv ?? interpreter)[0], cwd, ...(env['PATH']?.split(':') ?? [])]
-  return named.filter((path) => path !== undefined).filter(isAbsolute)
 }
 
 function refuseUnresponsive(path: string): PolicyRefusal {

@@ -7,16 +7,21 @@ export type ProgramVerdict =
 
 /** Finds a program as a shell does: a name with a slash from `directory`, any other along `searchPath`. */
 export function findProgram(name: string, searchPath: string, directory: string): ProgramVerdict {
-  const candidates = name.includes('/')
-    ? [resolve(directory, name)]
-    : searchPath.split(':').map((folder) => resolve(directory, folder, name))
   let sawFile = name.endsWith('/')
-  for (const path of name === '' ? [] : candidates) {
+  for (const path of listCandidates(name, searchPath, directory)) {
     if (!isFile(path)) continue
     if (isExecutable(path)) return { found: true, path }
     sawFile = true
   }
   return { found: false, reason: sawFile ? 'not-executable' : 'no-such-program' }
+}
+
+/** Where `findProgram` looks, in its order. */
+export function listCandidates(name: string, searchPath: string, directory: string): string[] {
+  if (name === '') return []
+  return name.includes('/')
+    ? [resolve(directory, name)]
+    : searchPath.split(':').map((folder) => resolve(directory, folder, name))
 }
 
 function isFile(path: string): boolean {

@@ -17,7 +17,7 @@ import { errnoOf } from './command-record.ts'
 import type { CommandSpec } from './command-spec.ts'
 import type { ControlGroup } from './control-group.ts'
 import { openEnvironmentFile, quote } from './environment-file.ts'
-import { findProgram } from './find-program.ts'
+import { findProgram, listCandidates } from './find-program.ts'
 import { findUser, type User } from './find-user.ts'
 import type { Pipe, PipePool } from './pipe-pool.ts'
 import type { PathProbe } from './unresponsive-path.ts'
@@ -55,7 +55,7 @@ export async function launchProgram(
   if (!verdict.found) return { ok: false, reason: verdict.reason, message: verdict.message }
   const { user, isCurrent } = verdict
   // Before anything looks at them: whoever looks at a file server that is gone waits for ever, with all other commands.
-  const silent = await probe.findUnresponsive(pathsOf(spec, user))
+  const silent = await probe.findUnresponsive(() => pathsOf(spec, user, isCurrent))
   if (silent !== undefined) return unresponsive(silent)
   const cwd = findDirectory(spec, user)
   if (!isDirectory(cwd)) return noSuchDirectory(cwd)
@@ -92,14 +92,28 @@ export async function launchProgram(
   }
 }
 
-/** What is looked at on the way to the program. */
-function pathsOf(spec: CommandSpec, user: User): string[] {
-  const folder = resolve(user.home, spec.cwd ?? '')
-  const program = programOf(spec)
-  const places = spec.env['PATH']?.split(':') ?? []
-  return [folder, ...(program.includes('/') ? [program] : places)].map((path) =>
-    resolve(folder, path),
+/** All that is looked at on the way to the program. */
+function pathsOf(spec: CommandSpec, user: User, isCurrent: boolean): string[] {
+  const onTheWay = [...(spec.pty ? ['script'] : []), ...(isCurrent ? [] : ['setpriv'])]
+  return [
+    ...pathsToProgram(programOf(spec), spec, user.home),
+    ...onTheWay.flatMap((name) => listCandidates(name, standardPath, '/')),
+  ]
+}
+
+/** The directory that a program starts in, and every place where it may lie. Looks at none of them. */
+export function pathsToProgram(
+  name: string,
+  { cwd, env }: Pick<CommandSpec, 'cwd' | 'env'>,
+  home: string,
+): string[] {
+  const directory = resolve(home, cwd ?? '')
+  // Whether there is a home is not known before it is looked at: see `findDirectory`.
+  const directories = cwd === null ? [directory, '/'] : [directory]
+  const candidates = directories.flatMap((each) =>
+    listCandidates(name, env['PATH'] ?? standardPath, each),
   )
+  return [...new Set([directory, ...candidates])]
 }
 
 function unresponsive(path: string): NotLaunched {

@@ -2,13 +2,15 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { realWorld } from '../../protocol/real-world.ts'
+import type { CommandSpec } from './command-spec.ts'
 import { type ControlGroup, findControlGroupHome, makeControlGroup } from './control-group.ts'
 import { createRunnerBench, kill, type RunnerBench } from './fixtures/runner-bench.ts'
+import { standardPath } from './launch-program.ts'
 import { createOutputView } from './output-view.ts'
 import { createPipePool } from './pipe-pool.ts'
 import { readProcess } from './process-table.ts'
 import { runCommand } from './run-command.ts'
-import { createPathProbe } from './unresponsive-path.ts'
+import { createPathProbe, type PathProbe } from './unresponsive-path.ts'
 
 const pathProbe = createPathProbe(realWorld())
 
@@ -131,18 +133,54 @@ async function run(script: string, timeoutMs: number, groupHome?: string) {
   return { result, group, pids: text.match(/\d+/g)?.map(Number) ?? [] }
 }
 
-test('a command whose directory is on a file server that does not answer fails, and keeps nobody waiting', async () => {
-  const spec = bench.aSpec('true', { cwd: '/mnt/dead' })
+describe('a command that a file server that does not answer would keep waiting', () => {
+  test.for([
+    ['for its directory', { cwd: '/mnt/dead' }, '/mnt/dead'],
+    ['for a program from its directory', { cwd: '/srv', run: argv('./x') }, '/srv/x'],
+    ['for a bare name, of which it says no PATH', { run: argv('x') }, '/usr/local/sbin/x'],
+    [
+      'for a bare name along its own PATH',
+      { cwd: '/srv', env: { PATH: '/bin:rel' }, run: argv('x') },
+      '/srv/rel/x',
+    ],
+    ['for its terminal', { pty: true }, '/usr/local/bin/script'],
+  ] as const)('%s fails, and keeps nobody waiting', async ([, changes, dead]) => {
+    await isNotWaitedFor(changes, dead)
+  })
+
+  test.runIf(process.geteuid?.() === 0)('for what makes it another user fails too', async () => {
+    await isNotWaitedFor({ user: 'nobody' }, '/usr/local/bin/setpriv')
+  })
+
+  test('is one that looks there, and no other', async () => {
+    const spec = bench.aSpec('', { cwd: '/', run: argv('true') })
+    const { asked, result } = await runWithDead(spec, '/none')
+    expect(asked).toEqual(['/', ...standardPath.split(':').map((folder) => `${folder}/true`)])
+    expect(result).toMatchObject({ state: 'succeeded' })
+  })
+})
+
+function argv(...words: string[]) {
+  return { kind: 'argv' as const, argv: words }
+}
+
+async function isNotWaitedFor(changes: Partial<CommandSpec>, dead: string): Promise<void> {
+  const { result } = await runWithDead(bench.aSpec('true', changes), dead)
+  expect(result).toMatchObject({
+    state: 'failed',
+    reason: { code: 'path-unresponsive', message: expect.stringContaining(`"${dead}"`) },
+  })
+}
+
+async function runWithDead(spec: CommandSpec, dead: string) {
   const pipes = await createPipePool(join(bench.state, 'pipes'))
   const asked: string[] = []
-  const dead = {
-    findUnresponsive: async (paths: readonly string[]) => {
-      asked.push(...paths)
-      return paths[0]
+  const dying: PathProbe = {
+    findUnresponsive: async (listPaths) => {
+      asked.push(...(await listPaths()))
+      return asked.find((path) => path === dead)
     },
   }
-  const parts = { world: realWorld(), pipes, probe: dead, groupHome: undefined, leaveGroup }
-  const result = await runCommand(spec, parts, () => undefined).ended
-  expect(result).toMatchObject({ state: 'failed', reason: { code: 'path-unresponsive' } })
-  expect(asked).toEqual(['/mnt/dead', '/bin/sh'])
-})
+  const parts = { world: realWorld(), pipes, probe: dying, groupHome: undefined, leaveGroup }
+  return { asked, result: await runCommand(spec, parts, () => undefined).ended }
+}

@@ -3,27 +3,31 @@ import { describe, expect, test } from 'vitest'
 import { fakeWorld } from '../../test/fake-world.ts'
 import { createPathProbe, findFarMount, parseFarMounts } from './unresponsive-path.ts'
 
-/** Mounts at /mnt/a, /mnt/b and /mnt/c, which answer when they are told to. */
-function aMachine() {
+const threeMounts = ['/mnt/a', '/mnt/b', '/mnt/c']
+  .map((at) => `40 26 0:50 / ${at} rw - nfs4 s:/x rw`)
+  .join('\n')
+
+/** File systems that answer when they are told to; unless said otherwise they lie at /mnt/a, /mnt/b and /mnt/c. */
+function aMachine(mountinfo = threeMounts, links: Record<string, string> = {}) {
   const world = fakeWorld()
   const looks = new Map<string, PromiseWithResolvers<void>>()
   const probe = createPathProbe(world, {
-    readMounts: () =>
-      ['/mnt/a', '/mnt/b', '/mnt/c'].map((at) => `40 26 0:50 / ${at} rw - nfs4 s:/x rw`).join('\n'),
-    readLink: () => undefined,
+    readMounts: () => mountinfo,
+    readLink: (path) => links[path],
     look: async (path) => {
       const answer = Promise.withResolvers<void>()
       looks.set(path, answer)
       await answer.promise
     },
   })
-  const hang = async (path: string) => {
-    const found = probe.findUnresponsive([path])
+  const find = async (...paths: string[]) => await probe.findUnresponsive(() => paths)
+  const hang = async (...paths: string[]) => {
+    const found = find(...paths)
     await world.untilSleeping()
     await world.advance(5000)
     return await found
   }
-  return { world, looks, probe, hang }
+  return { world, looks, probe, find, hang }
 }
 
 describe('a path that leads to another machine', () => {
@@ -32,8 +36,25 @@ describe('a path that leads to another machine', () => {
       '26 1 8:1 / / rw,relatime - ext4 /dev/vda1 rw',
       '40 26 0:50 / /mnt/with\\040space rw shared:2 master:1 - nfs4 server:/export rw',
       '41 26 0:51 / /mnt/ssh rw - fuse.sshfs host:/ rw',
+      '42 26 0:52 / /mnt/shared rw - virtiofs tag rw',
+      '43 26 0:53 / /mnt/mounted rw - autofs systemd-1 rw',
+      '44 43 0:54 / /mnt/mounted rw - nfs4 server:/other rw',
     ].join('\n')
-    expect(parseFarMounts(table)).toEqual(new Set(['/mnt/with space', '/mnt/ssh']))
+    expect(Object.fromEntries(parseFarMounts(table))).toEqual({
+      '/mnt/with space': 'nfs4',
+      '/mnt/ssh': 'fuse.sshfs',
+      '/mnt/shared': 'virtiofs',
+      '/mnt/mounted': 'nfs4',
+    })
+  })
+
+  test('is not what every machine has of its own kernel', () => {
+    const table = [
+      '30 25 0:30 / /proc/sys/fs/binfmt_misc rw - autofs systemd-1 rw',
+      '31 24 0:31 / /sys/fs/fuse/connections rw - fusectl fusectl rw',
+      '32 25 0:32 / /proc/fs/nfsd rw - nfsd nfsd rw',
+    ].join('\n')
+    expect(parseFarMounts(table).size).toBe(0)
   })
 
   test.for([
@@ -51,7 +72,7 @@ describe('a path that leads to another machine', () => {
       '/round': 'round',
     }
     const looked: string[] = []
-    const found = findFarMount(path, new Set(['/mnt/nfs']), (at) => {
+    const found = findFarMount(path, new Map([['/mnt/nfs', 'nfs4']]), (at) => {
       looked.push(at)
       return links[at]
     })
@@ -62,30 +83,57 @@ describe('a path that leads to another machine', () => {
 
 describe('a file system that does not answer', () => {
   test('is told after a while, and from then on at once, until it answers', async () => {
-    const { probe, looks, hang } = aMachine()
+    const { find, looks, hang } = aMachine()
     expect(await hang('/mnt/a/file')).toBe('/mnt/a/file')
-    expect(await probe.findUnresponsive(['/bin/sh', '/mnt/a/other'])).toBe('/mnt/a/other')
-    expect(await probe.findUnresponsive(['/bin/sh', '/tmp'])).toBeUndefined()
+    expect(await find('/bin/sh', '/mnt/a/other')).toBe('/mnt/a/other')
+    expect(await find('/bin/sh', '/tmp')).toBeUndefined()
     looks.get('/mnt/a/file')?.reject(new Error('stale handle'))
     await nextTurn()
-    const again = probe.findUnresponsive(['/mnt/a/other'])
+    const again = find('/mnt/a/other')
+    await nextTurn()
     looks.get('/mnt/a/other')?.resolve()
     expect(await again).toBeUndefined()
   })
 
   test('is asked once for all who want to know at the same moment', async () => {
-    const { probe, looks } = aMachine()
-    const all = ['/mnt/a/1', '/mnt/a/2', '/mnt/a/3'].map((path) => probe.findUnresponsive([path]))
+    const { find, looks } = aMachine()
+    const all = ['/mnt/a/1', '/mnt/a/2', '/mnt/a/3'].map((path) => find(path))
+    await nextTurn()
     expect([...looks.keys()]).toEqual(['/mnt/a/1'])
     looks.get('/mnt/a/1')?.resolve()
     expect(await Promise.all(all)).toEqual([undefined, undefined, undefined])
   })
 
   test('costs a thread, so that of many only two are waited for', async () => {
-    const { probe, looks, hang } = aMachine()
+    const { find, looks, hang } = aMachine()
     expect(await hang('/mnt/a/file')).toBe('/mnt/a/file')
     expect(await hang('/mnt/b/file')).toBe('/mnt/b/file')
-    expect(await probe.findUnresponsive(['/mnt/c/file'])).toBe('/mnt/c/file')
+    expect(await find('/mnt/c/file')).toBe('/mnt/c/file')
     expect(looks.has('/mnt/c/file')).toBe(false)
   })
+  test('is one home of many, where each is mounted when it is wanted', async () => {
+    const { find, looks, hang } = aMachine('40 26 0:50 / /home rw - autofs auto.home rw')
+    expect(await hang('/home/dead/file')).toBe('/home/dead/file')
+    expect(await find('/home/dead/other')).toBe('/home/dead/other')
+    const others = find('/home/alive/file')
+    await nextTurn()
+    looks.get('/home/alive/file')?.resolve()
+    expect(await others).toBeUndefined()
+  })
+
+  test('is seen behind the link that a program is', async () => {
+    const { hang } = aMachine(threeMounts, { '/usr/local/bin/tool': '/mnt/a/tool' })
+    expect(await hang('/usr/local/sbin/tool', '/usr/local/bin/tool')).toBe('/usr/local/bin/tool')
+  })
+})
+
+test('where there is nothing far, nothing is asked, not even which paths there are', async () => {
+  const { probe, looks } = aMachine('26 1 8:1 / / rw,relatime - ext4 /dev/vda1 rw')
+  let listed = 0
+  const listPaths = () => {
+    listed += 1
+    return []
+  }
+  expect(await probe.findUnresponsive(listPaths)).toBeUndefined()
+  expect(listed + looks.size).toBe(0)
 })

@@ -1,4 +1,4 @@
-import { readFileSync, readlinkSync } from 'node:fs'
+import { lstatSync, readFileSync, readlinkSync } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import type { World } from '../../protocol/world.ts'
@@ -8,22 +8,33 @@ import type { World } from '../../protocol/world.ts'
  * ever. Agent and runner look at paths of commands in their only thread; one such path must not stop all other commands.
  */
 export interface PathProbe {
-  /** The first of the paths that does not answer in time; `undefined` when all do. */
-  findUnresponsive: (paths: readonly string[]) => Promise<string | undefined>
+  /**
+   * The first of the paths that does not answer in time; `undefined` when all do.
+   *
+   * @param listPaths - Is not called, so that it costs nothing, on a machine whose file systems are all its own.
+   */
+  findUnresponsive: (
+    listPaths: () => readonly string[] | Promise<readonly string[]>,
+  ) => Promise<string | undefined>
 }
 
 /** How long a file system may take to answer, in milliseconds. */
 const patienceMs = 5000
 /** The table of mounts is read again after this, in milliseconds: it takes as long as a tenth of a command's start. */
 const mountsLastMs = 1000
-/** Each probe that hangs keeps one of Node's four threads; with so many, no other mount is probed. */
+/** Each probe that hangs keeps one of Node's four threads; with so many, nothing else that is far is probed. */
 const hangingLimit = 2
 /** Links in one path, as the kernel has it. @see path_resolution(7) */
 const linksLimit = 40
 
-/** What answers from another machine, or from a program. Names as in proc_pid_mountinfo(5). */
+/** What answers from another machine, or from a program. Names as in proc_pid_mountinfo(5); `nfsd` and `fusectl` are the kernel's. */
 const farTypes =
-  /^(?:nfs|cifs|smb|fuse|9p|ceph|afs|autofs|lustre|gpfs|beegfs|gluster|ocfs2|gfs2|orangefs|pvfs)/
+  /^(?:nfs(?!d)|cifs|smb|fuse(?!ctl)|virtiofs|9p|ceph|afs|autofs|lustre|gpfs|beegfs|gluster|ocfs2|gfs2|orangefs|pvfs)/
+/** Every machine with systemd has this `autofs`, which mounts nothing from afar. */
+const automaticFormats = '/proc/sys/fs/binfmt_misc'
+
+/** Mount points of file systems that may not answer, with their types. */
+export type FarMounts = ReadonlyMap<string, string>
 
 /** How the file system is asked. */
 export interface FileSystem {
@@ -39,7 +50,9 @@ const realFileSystem: FileSystem = {
   readMounts: () => readFileSync('/proc/self/mountinfo', 'utf8'),
   readLink: (path) => {
     try {
-      return readlinkSync(path)
+      // That most are none must not cost an exception each.
+      const isLink = lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true
+      return isLink ? readlinkSync(path) : undefined
     } catch {
       return undefined
     }
@@ -51,12 +64,12 @@ export function createPathProbe(
   world: Pick<World, 'sleep' | 'monotonicMs'>,
   { readMounts, readLink, look }: FileSystem = realFileSystem,
 ): PathProbe {
-  /** Mounts that were asked and have not answered: whether they do in time. */
+  /** What was asked, as `findFarMount` names it, and has not answered: whether it does in time. */
   const asked = new Map<string, Promise<boolean>>()
   const hanging = new Set<string>()
-  let known: { mounts: ReadonlySet<string>; untilMs: number } | undefined
+  let known: { mounts: FarMounts; untilMs: number } | undefined
 
-  const farMounts = (): ReadonlySet<string> => {
+  const farMounts = (): FarMounts => {
     const nowMs = world.monotonicMs()
     if (known === undefined || nowMs >= known.untilMs) {
       known = { mounts: parseFarMounts(readMounts()), untilMs: nowMs + mountsLastMs }
@@ -93,11 +106,12 @@ export function createPathProbe(
   }
 
   return {
-    findUnresponsive: async (paths) => {
+    findUnresponsive: async (listPaths) => {
       const mounts = farMounts()
       if (mounts.size === 0) return undefined
-      for (const path of paths) {
-        const mount = findFarMount(path, mounts, readLink)
+      const readOnce = remember(readLink)
+      for (const path of await listPaths()) {
+        const mount = findFarMount(path, mounts, readOnce)
         if (mount !== undefined && !(await answers(mount, path))) return path
       }
       return undefined
@@ -105,11 +119,22 @@ export function createPathProbe(
   }
 }
 
-/** The mount points of file systems that may not answer. Pure. */
-export function parseFarMounts(mountinfo: string): ReadonlySet<string> {
+/** The paths of one command have most of their folders in common. */
+function remember(readLink: FileSystem['readLink']): FileSystem['readLink'] {
+  const known = new Map<string, string | undefined>()
+  return (path) => {
+    if (!known.has(path)) known.set(path, readLink(path))
+    return known.get(path)
+  }
+}
+
+/** Of several at one place the last lies on top. Pure. */
+export function parseFarMounts(mountinfo: string): FarMounts {
   const lines = mountinfo.split('\n').map((line) => line.split(' '))
-  const far = lines.filter((words) => farTypes.test(words[words.indexOf('-') + 1] ?? ''))
-  return new Set(far.map((words) => unescapePath(words[4] ?? '')))
+  const mounts = lines.map(
+    (words) => [unescapePath(words[4] ?? ''), words[words.indexOf('-') + 1] ?? ''] as const,
+  )
+  return new Map(mounts.filter(([at, type]) => farTypes.test(type) && at !== automaticFormats))
 }
 
 function unescapePath(text: string): string {
@@ -118,17 +143,21 @@ function unescapePath(text: string): string {
   )
 }
 
-/** Where a path, or a link in it, crosses into one of the mounts. Looks at what lies before that only. */
+/**
+ * Where a path, or a link in it, crosses into one of the mounts. Looks at what lies before that only. Below an `autofs`
+ * each name may be a server of its own, as homes are: what is found is the name, not the mount.
+ */
 export function findFarMount(
   path: string,
-  mounts: ReadonlySet<string>,
+  mounts: FarMounts,
   readLink: FileSystem['readLink'],
 ): string | undefined {
   let rest = resolve('/', path).split('/').filter(Boolean)
   let at = '/'
   for (let links = 0; links <= linksLimit; ) {
-    if (mounts.has(at)) return at
     const [name, ...others] = rest
+    const type = mounts.get(at)
+    if (type !== undefined) return type === 'autofs' ? join(at, name ?? '') : at
     if (name === undefined) return undefined
     const next = name === '..' ? dirname(at) : join(at, name)
     rest = others
