@@ -4,6 +4,7 @@ import type { World } from '../../protocol/world.ts'
 import type { CommandSpec } from '../runner/command-spec.ts'
 import type { RunnerClient } from '../runner/runner-client.ts'
 import { segmentBytes } from '../runner/spool-segments.ts'
+import { RunnerOutdatedError } from '../runner/start-runner.ts'
 import { openSecrets } from '../secrets/open-secrets.ts'
 import type { OperationHandler, OperationsOptions } from './begin-command.ts'
 import { endedCommand } from './ended-command.ts'
@@ -30,6 +31,8 @@ export function createExec(
       try {
         return await runner.begin(secrets ? { ...spec, secrets } : spec)
       } catch (error) {
+        if (error instanceof RunnerOutdatedError)
+          return fail('runner-outdated', error.message, world)
         // A RunnerUnreachableError, or what kept the runner from being started: a full disk, no rights.
         const message = error instanceof Error ? error.message : 'the runner cannot be started'
         return fail('runner-unreachable', message, world)

@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream'
+import { createSparingLog } from './sparing-log.ts'
 
 /** JSON values over a stream, one per line. */
 export interface LineChannel {
@@ -12,6 +13,9 @@ export interface LineChannel {
 
 /** A peer that does not read what it is sent is let go at this many bytes. */
 const backlogLimitBytes = 4 * 1024 * 1024
+
+/** One for the process: whoever sends malformed lines comes with a new connection each time. */
+const tellMalformed = createSparingLog()
 
 /**
  * Speaks over `stream`. A line that is longer than `lineLimitBytes`, is not JSON, or that `onJson` throws on, ends the
@@ -46,7 +50,7 @@ export function openLineChannel(
       pendingBytes += bytes.length - at
       if (pendingBytes > lineLimitBytes) stream.destroy()
     } catch (error) {
-      process.stderr.write(`sahara-agent: a malformed line ended a connection: ${explain(error)}\n`)
+      tellMalformed(`sahara-agent: a malformed line ended a connection: ${explain(error)}`)
       stream.destroy()
     }
   })

@@ -15,10 +15,15 @@ import { createPathProbe } from './unresponsive-path.ts'
 
 /**
  * The runner: one process per agent that begins commands, reads what they print, watches their time and records their
- * end, and that outlives the agent. `node agent/runner/main.ts --state DIRECTORY [--idle-ms N]`; the agent starts it.
+ * end, and that outlives the agent. `node agent/runner/main.ts --state DIRECTORY --agent VERSION [--idle-ms N]`; the agent
+ * starts it.
  */
 const { values } = parseArgs({
-  options: { state: { type: 'string' }, 'idle-ms': { type: 'string', default: '60000' } },
+  options: {
+    state: { type: 'string' },
+    agent: { type: 'string', default: '' },
+    'idle-ms': { type: 'string', default: '60000' },
+  },
 })
 const state = values.state ?? process.cwd()
 const world = realWorld()
@@ -44,7 +49,11 @@ async function serveUntilIdle(): Promise<void> {
         groupHome,
         leaveGroup: groups.keep,
       },
-      () => idle.check(),
+      {
+        agentVersion: values.agent,
+        onChange: () => idle.check(),
+        onOtherVersion: () => idle.hurry(),
+      },
     )
     const server = createServer((socket) => service.serve(socket))
     const idle = exitWhenIdle(service, Number(values['idle-ms']), world)

@@ -1,7 +1,8 @@
 import type { World } from '../../protocol/world.ts'
+import { agentVersion } from '../agent-version.ts'
 import type { Resumption, RunningCommand } from '../operations/operation.ts'
 import { removeSecrets, secretsHomes } from '../secrets/secret-files.ts'
-import { readRecord } from './command-record.ts'
+import { markBegun, readRecord } from './command-record.ts'
 import type { CommandSpec } from './command-spec.ts'
 import { checkOutput, endLeftovers } from './interrupted-command.ts'
 import { createOutputView, type OutputView } from './output-view.ts'
@@ -14,7 +15,8 @@ export interface RunnerClient extends AsyncDisposable {
   /**
    * Begins a command; `spec.directory` exists.
    *
-   * @throws {RunnerUnreachableError} it was not begun: no runner can be started.
+   * @throws {RunnerUnreachableError} it was not begun, and will not be: no runner can be started, or none answers.
+   * @throws {RunnerOutdatedError} it was not begun: the runner does not know what it asks for.
    */
   begin: (spec: CommandSpec) => Promise<RunningCommand>
   /** Finds out what became of a command that was begun, or was about to be. */
@@ -26,13 +28,21 @@ export interface RunnerClientOptions {
   stateDirectory: string
   /** How long a runner stays without commands and agents. */
   idleMs?: number
+  /** The agent's own; a runner that an agent of another version started gives way. */
+  version?: string
 }
 
 interface Watched {
   id: string
   directory: string
   view: OutputView
+  /** The runner was asked to begin it and has not answered, so that nothing can be said of it yet. */
+  isAsking: boolean
+  /** The search for it that is under way. */
+  finding?: Promise<Found> | undefined
 }
+
+type Found = 'running-or-ended' | 'never-begun' | 'interrupted'
 
 /** How often it is looked whether a runner that does not answer still lives, in milliseconds. */
 const lookAgainMs = 1000
@@ -41,14 +51,18 @@ export function createRunnerClient(options: RunnerClientOptions, world: World): 
   const watched = new Map<string, Watched>()
   const closing = new AbortController()
 
-  const connection = createRunnerConnection({
-    stateDirectory: options.stateDirectory,
-    idleMs: options.idleMs ?? defaultIdleMs,
-    onMessage: (message) => hear(message),
-    onClosed: () => {
-      for (const each of watched.values()) findAgain(each).catch(() => {})
+  const connection = createRunnerConnection(
+    {
+      stateDirectory: options.stateDirectory,
+      idleMs: options.idleMs ?? defaultIdleMs,
+      version: options.version ?? agentVersion,
+      onMessage: (message) => hear(message),
+      onClosed: () => {
+        for (const each of watched.values()) if (!each.isAsking) findAgain(each).catch(() => {})
+      },
     },
-  })
+    world,
+  )
 
   const hear = (message: RunnerMessage) => {
     if (message.kind !== 'output' && message.kind !== 'ended') return
@@ -58,17 +72,21 @@ export function createRunnerClient(options: RunnerClientOptions, world: World): 
   }
 
   const watch = (id: string, directory: string): Watched => {
-    const each = { id, directory, view: createOutputView(directory) }
+    const each = { id, directory, view: createOutputView(directory), isAsking: false }
     watched.set(id, each)
     void each.view.ended.then(() => watched.delete(id))
     return each
   }
 
   /** Connects to the runner that has the command, if one has; else settles what became of it. */
-  const findAgain = async (
-    each: Watched,
-  ): Promise<'running-or-ended' | 'never-begun' | 'interrupted'> => {
-    const { id, directory, view } = each
+  const findAgain = async (each: Watched): Promise<Found> => {
+    each.finding ??= find(each).finally(() => {
+      each.finding = undefined
+    })
+    return each.finding
+  }
+
+  const find = async ({ id, directory, view }: Watched): Promise<Found> => {
     for (;;) {
       closing.signal.throwIfAborted()
       const care = await connection.askIfThere({ kind: 'attach', id })
@@ -113,12 +131,31 @@ export function createRunnerClient(options: RunnerClientOptions, world: World): 
     },
   })
 
+  const askToBegin = async (
+    each: Watched,
+    spec: CommandSpec,
+  ): Promise<'in-care' | 'not-in-care' | 'begun'> => {
+    each.isAsking = true
+    try {
+      const care = await connection.ask({ kind: 'begin', spec })
+      return care.kind === 'care' && !care.inCare ? 'not-in-care' : 'in-care'
+    } catch (error) {
+      // The next agent asks again for what this one did not come to.
+      if (closing.signal.aborted || !hasBegun(spec.directory, world)) throw error
+      return 'begun'
+    } finally {
+      each.isAsking = false
+    }
+  }
+
   return {
     begin: async (spec) => {
       const each = watch(spec.id, spec.directory)
       try {
-        const care = await connection.ask({ kind: 'begin', spec })
-        if (care.kind === 'care' && !care.inCare) await findAgain(each)
+        const answer = await askToBegin(each, spec)
+        if (answer === 'not-in-care') await findAgain(each)
+        // Its runner lives, and does not answer: its end is found when it is recorded.
+        if (answer === 'begun') findAgain(each).catch(() => {})
       } catch (error) {
         watched.delete(spec.id)
         throw error
@@ -136,5 +173,17 @@ export function createRunnerClient(options: RunnerClientOptions, world: World): 
       closing.abort()
       await connection.close()
     },
+  }
+}
+
+/**
+ * A runner that broke off may have understood what it was asked, or may yet read it. Either it has marked the command as
+ * begun, or we do, after which it cannot begin it any more.
+ */
+function hasBegun(directory: string, world: World): boolean {
+  try {
+    return !markBegun(directory, world.now())
+  } catch {
+    return false
   }
 }

@@ -2,9 +2,10 @@ import { once } from 'node:events'
 import { createConnection } from 'node:net'
 import { join } from 'node:path'
 import { z } from 'zod'
+import type { World } from '../../protocol/world.ts'
 import { type LineChannel, openLineChannel } from './line-channel.ts'
 import { lineLimitBytes, RunnerMessage, RunnerRequest } from './runner-protocol.ts'
-import { RunnerUnreachableError, startRunner } from './start-runner.ts'
+import { RunnerOutdatedError, RunnerUnreachableError, startRunner } from './start-runner.ts'
 
 type WithoutSerial<T> = T extends unknown ? Omit<T, 'serial'> : never
 type Question = WithoutSerial<RunnerRequest>
@@ -14,10 +15,11 @@ export interface RunnerConnection {
   /**
    * Asks, and starts a runner if there is none.
    *
-   * @throws {RunnerUnreachableError} no runner can be started, or none stays.
+   * @throws {RunnerUnreachableError} no runner can be started, or none stays. One that broke off may have understood.
+   * @throws {RunnerOutdatedError} the runner does not know what is asked, and did nothing.
    */
   ask: (question: Question) => Promise<RunnerMessage>
-  /** Asks the runner that is there; null when there is none. */
+  /** Asks the runner that is there; null when there is none, or none that answers this. */
   askIfThere: (question: Question) => Promise<RunnerMessage | null>
   close: () => Promise<void>
 }
@@ -25,6 +27,8 @@ export interface RunnerConnection {
 interface ConnectionOptions {
   stateDirectory: string
   idleMs: number
+  /** The agent's. */
+  version: string
   /** All that the runner says; unasked words among them. */
   onMessage: (message: RunnerMessage) => void
   /** The connection is gone: whoever waits for unasked words has to ask again. */
@@ -33,15 +37,19 @@ interface ConnectionOptions {
 
 /** A runner that may be ending just now is replaced this often before the attempt is given up. */
 const attempts = 5
+/** A question that breaks this many connections is not asked again: it may be what breaks them. */
+const mostBreaks = 5
+/** The pause after the first broken connection, in milliseconds; it doubles with each. */
+const firstPauseMs = 100
 
-export function createRunnerConnection(options: ConnectionOptions): RunnerConnection {
+export function createRunnerConnection(options: ConnectionOptions, world: World): RunnerConnection {
   const socketPath = join(options.stateDirectory, 'runner.sock')
   const waiting = new Map<number, (message: RunnerMessage | null) => void>()
   let lastSerial = 0
   let channel: LineChannel | undefined
   let connecting: Promise<LineChannel | null> | undefined
   let starting: Promise<void> | undefined
-  let isClosed = false
+  const closing = new AbortController()
 
   const hear = (json: unknown) => {
     const message = RunnerMessage.parse(json)
@@ -53,7 +61,7 @@ export function createRunnerConnection(options: ConnectionOptions): RunnerConnec
     await opened.closed
     channel = undefined
     for (const resolve of waiting.values()) resolve(null)
-    if (!isClosed) options.onClosed()
+    if (!closing.signal.aborted) options.onClosed()
   }
 
   const connect = async (): Promise<LineChannel | null> => {
@@ -67,12 +75,16 @@ export function createRunnerConnection(options: ConnectionOptions): RunnerConnec
     }
     const opened = openLineChannel(socket, lineLimitBytes, hear)
     channel = opened
+    lastSerial += 1
+    const hello = { kind: 'hello', serial: lastSerial, version: options.version } as const
+    opened.send(z.encode(RunnerRequest, hello))
     void forget(opened)
     return opened
   }
 
   const start = async () => {
-    starting ??= startRunner(options.stateDirectory, options.idleMs).finally(() => {
+    const { stateDirectory, idleMs, version } = options
+    starting ??= startRunner(stateDirectory, idleMs, version).finally(() => {
       starting = undefined
     })
     await starting
@@ -93,32 +105,56 @@ export function createRunnerConnection(options: ConnectionOptions): RunnerConnec
     return message
   }
 
-  const askIfThere = async (question: Question): Promise<RunnerMessage | null> => {
-    for (;;) {
+  const askPatiently = async (
+    question: Question,
+  ): Promise<RunnerMessage | 'no-runner' | 'broken'> => {
+    for (let breaks = 0; breaks < mostBreaks; breaks += 1) {
+      if (breaks > 0 && !(await pauseAfter(breaks))) return 'no-runner'
       const opened = channel ?? (await (connecting ??= connect()))
-      if (opened === null || isClosed) return null
+      if (opened === null || closing.signal.aborted) return 'no-runner'
       const answer = await askOver(opened, question)
       if (answer !== null) return answer
+    }
+    return 'broken'
+  }
+
+  /** Of random length, so that a question that breaks connections does not always take the same others with it. */
+  const pauseAfter = async (breaks: number): Promise<boolean> => {
+    try {
+      await world.sleep(firstPauseMs * 2 ** (breaks - 1) * (0.5 + world.random()), closing.signal)
+      return true
+    } catch {
+      return false
     }
   }
 
   return {
-    askIfThere,
+    askIfThere: async (question) => {
+      const answer = await askPatiently(question)
+      return typeof answer === 'string' || answer.kind === 'not-understood' ? null : answer
+    },
     ask: async (question) => {
       for (let attempt = 0; attempt < attempts; attempt += 1) {
-        const answer = await askIfThere(question)
-        if (answer !== null) return answer
-        if (isClosed) break
-        await start()
+        const answer = await askPatiently(question)
+        if (answer === 'broken' || closing.signal.aborted) break
+        if (answer === 'no-runner') await start()
+        else if (answer.kind === 'not-understood') throw outdated()
+        else return answer
       }
       throw new RunnerUnreachableError(
         `no runner answers in "${options.stateDirectory}"; its runner.log may say why`,
       )
     },
     close: async () => {
-      isClosed = true
+      closing.abort()
       channel?.close()
       await channel?.closed
     },
   }
+}
+
+function outdated(): RunnerOutdatedError {
+  return new RunnerOutdatedError(
+    'the runner is of an older version and does not know what this asks; it ends when its commands have ended',
+  )
 }

@@ -13,6 +13,8 @@ const serial = z.int()
 export const lineLimitBytes = 1024 * 1024
 
 export const RunnerRequest = z.discriminatedUnion('kind', [
+  /** The first word of each connection: who speaks. Loose, as every version must understand it. */
+  z.object({ kind: z.literal('hello'), serial, version: z.string() }),
   /** Begins a command unless it was begun before; the connection hears of its output and its end. */
   z.strictObject({ kind: z.literal('begin'), serial, spec: CommandSpec }),
   /** The connection wants to hear of a command that another one began. */
@@ -30,6 +32,9 @@ export const RunnerRequest = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('discarded'), serial, id: z.uuid(), below: z.int().min(0) }),
 ])
 export type RunnerRequest = z.output<typeof RunnerRequest>
+
+/** What can be read of a request of another version. */
+export const UnknownRequest = z.object({ serial })
 
 const StdinVerdict = z.discriminatedUnion('taken', [
   z.object({ taken: z.literal(true) }),
@@ -52,6 +57,8 @@ export const RunnerMessage = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('verdict'), serial, verdict: StdinVerdict }),
   /** To the others. */
   z.object({ kind: z.literal('done'), serial }),
+  /** To what a runner of another version than its agent cannot read: nothing was done. */
+  z.object({ kind: z.literal('not-understood'), serial }),
   /** Unasked: output below `written` can be read. */
   z.object({ kind: z.literal('output'), id: z.uuid(), written: z.int().min(0) }),
   /** Unasked: the end. `result` is what `end.json` holds. */

@@ -6,7 +6,8 @@ import type { CommandSpec } from './command-spec.ts'
 import { type LineChannel, openLineChannel } from './line-channel.ts'
 import { isShuttingDown, judgeEnd } from './machine-stop.ts'
 import { type CommandInCare, type RunnerParts, runCommand } from './run-command.ts'
-import { lineLimitBytes, RunnerMessage, RunnerRequest } from './runner-protocol.ts'
+import { lineLimitBytes, RunnerMessage, RunnerRequest, UnknownRequest } from './runner-protocol.ts'
+import { createSparingLog } from './sparing-log.ts'
 
 /** Answers agents (one at a time in practice: a new one after a restart) about the commands in this runner's care. */
 export interface AgentService {
@@ -25,11 +26,23 @@ interface Care {
   listeners: Set<LineChannel>
 }
 
-/** `onChange` is called whenever `isIdle` may have changed. */
-export function createAgentService(parts: RunnerParts, onChange: () => void): AgentService {
+/** What its runner is told. */
+interface ServiceOptions {
+  /** The version of the agent that started this runner. */
+  agentVersion: string
+  /** `isIdle` may have changed. */
+  onChange: () => void
+  /** An agent of another version is there: the next runner should be of its version. */
+  onOtherVersion: () => void
+}
+
+export function createAgentService(parts: RunnerParts, options: ServiceOptions): AgentService {
+  const { onChange } = options
   const cares = new Map<string, Care>()
   const channels = new Set<LineChannel>()
+  const tellUnknown = createSparingLog()
   let isRunnerTold = false
+  let givesWay = false
 
   const begin = (spec: CommandSpec, channel: LineChannel) => {
     if (cares.has(spec.id)) return
@@ -63,6 +76,13 @@ export function createAgentService(parts: RunnerParts, onChange: () => void): Ag
 
   const answer = async (request: RunnerRequest, channel: LineChannel): Promise<RunnerMessage> => {
     const { serial } = request
+    if (request.kind === 'hello') {
+      if (request.version !== options.agentVersion) {
+        givesWay = true
+        options.onOtherVersion()
+      }
+      return { kind: 'done', serial }
+    }
     if (request.kind === 'begin') begin(request.spec, channel)
     const care = cares.get(request.kind === 'begin' ? request.spec.id : request.id)
     switch (request.kind) {
@@ -89,6 +109,22 @@ export function createAgentService(parts: RunnerParts, onChange: () => void): Ag
     }
   }
 
+  const take = (json: unknown, channel: LineChannel) => {
+    // This process is ending: what it began now, the next runner would take for the command of a dead one.
+    if (givesWay && cares.size === 0) {
+      channel.close()
+      return
+    }
+    const request = RunnerRequest.safeParse(json)
+    if (request.success) {
+      void answer(request.data, channel).then((message) => send(channel, message))
+      return
+    }
+    const { serial } = UnknownRequest.parse(json)
+    tellUnknown(`a request was not understood: ${request.error.message.slice(0, 512)}`)
+    send(channel, { kind: 'not-understood', serial })
+  }
+
   const forget = async (channel: LineChannel) => {
     await channel.closed
     channels.delete(channel)
@@ -106,10 +142,7 @@ export function createAgentService(parts: RunnerParts, onChange: () => void): Ag
       for (const channel of channels) channel.close()
     },
     serve: (socket) => {
-      const channel = openLineChannel(socket, lineLimitBytes, (json) => {
-        const request = RunnerRequest.parse(json)
-        void answer(request, channel).then((message) => send(channel, message))
-      })
+      const channel = openLineChannel(socket, lineLimitBytes, (json) => take(json, channel))
       channels.add(channel)
       void forget(channel)
     },

@@ -9,6 +9,11 @@ export class RunnerUnreachableError extends SaharaAgentError {
   readonly code = 'ERR_RUNNER_UNREACHABLE'
 }
 
+/** The runner is of an older version and still has commands: what it does not know can only be asked of the next one. */
+export class RunnerOutdatedError extends SaharaAgentError {
+  readonly code = 'ERR_RUNNER_OUTDATED'
+}
+
 /** The log is begun anew at a start when it has grown beyond this. The runner writes there only what should not be. */
 const logLimitBytes = 256 * 1024
 
@@ -19,16 +24,21 @@ export const defaultIdleMs = 60_000
  * Starts a runner in a session of its own, so that it outlives this process, and waits until it listens. When another
  * one serves the directory already, the new one steps back, which is no error.
  *
+ * @param version the agent's: the runner gives way when it meets an agent of another one.
  * @throws {RunnerUnreachableError} it ended before it listened, and not because of another.
  */
-export async function startRunner(stateDirectory: string, idleMs: number): Promise<void> {
+export async function startRunner(
+  stateDirectory: string,
+  idleMs: number,
+  version: string,
+): Promise<void> {
   const logPath = join(stateDirectory, 'runner.log')
   const log = openLog(logPath)
   const main = fileURLToPath(new URL('main.ts', import.meta.url))
   const flags = ['--max-semi-space-size=2', '--no-warnings']
   const child = spawn(
     process.execPath,
-    [...flags, main, '--state', stateDirectory, '--idle-ms', String(idleMs)],
+    [...flags, main, '--state', stateDirectory, '--agent', version, '--idle-ms', String(idleMs)],
     {
       cwd: '/',
       detached: true,
