@@ -45,6 +45,7 @@ export async function introduce(
   const { identity, isNew } = await openIdentity(paths.identity, readings)
   const parts: EnrolParts = {
     identity,
+    isNewIdentity: isNew,
     connect: createConnect(identity.clientId, network, clock, world),
     bootstrapPath: config.bootstrapPath,
     metadataUrl: config.metadataUrl,

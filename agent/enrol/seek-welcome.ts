@@ -23,6 +23,8 @@ import type { ChallengeReading } from './read-challenge.ts'
 /** What the exchange needs. */
 export interface SeekParts {
   identity: Identity
+  /** Its keys were made just now: no controller has pinned them. */
+  isNewIdentity: boolean
   connect: Connect
   /** Ends a rest when the network has come back. */
   lookout: Lookout
@@ -35,6 +37,13 @@ export interface SeekParts {
   readChallenge: (signal: AbortSignal) => Promise<ChallengeReading>
   /** Told each state, for `status`. */
   onState?: (state: EnrolmentState['name']) => void
+}
+
+/** What this exchange has said and heard so far. */
+interface Said {
+  nonces: string[]
+  /** Without a challenge no hello is said. */
+  mustShowChallenge: boolean
 }
 
 /** A welcome lies in the lobby only for a while, and hellos are few: so many nonces are enough. */
@@ -56,12 +65,15 @@ export async function seekWelcome(
   parts: SeekParts,
   signal: AbortSignal,
 ): Promise<{ welcome: WelcomeIn; door: Door }> {
-  const nonces: string[] = []
+  // A controller that has pinned these keys, whose welcome was lost here, asks for no challenge again; that of the
+  // metadata may long be gone.
+  const said: Said = { nonces: [], mustShowChallenge: parts.isNewIdentity }
   let state: EnrolmentState = { name: 'looking', attempt: 1 }
   while (state.name !== 'welcomed') {
     parts.onState?.(state.name)
-    const event: EnrolmentEvent = await actOn(state, purpose, nonces, parts, signal)
+    const event: EnrolmentEvent = await actOn(state, purpose, said, parts, signal)
     signal.throwIfAborted()
+    said.mustShowChallenge ||= isRefusedWithoutChallenge(event)
     state = advanceEnrolment(state, event, parts.world.random)
   }
   parts.onState?.(state.name)
@@ -71,7 +83,7 @@ export async function seekWelcome(
 async function actOn(
   state: Exclude<EnrolmentState, { name: 'welcomed' }>,
   purpose: Hello['purpose'],
-  nonces: string[],
+  said: Said,
   parts: SeekParts,
   signal: AbortSignal,
 ): Promise<EnrolmentEvent> {
@@ -83,22 +95,28 @@ async function actOn(
     case 'greeting': {
       const isNeeded = purpose === 'enrol' && state.door.needsChallenge
       const reading = isNeeded ? await parts.readChallenge(signal) : undefined
-      if (reading?.kind === 'missing') return { kind: 'no-challenge' }
+      if (reading?.kind === 'missing' && said.mustShowChallenge) return { kind: 'no-challenge' }
+      const challenge = reading?.kind === 'found' ? reading.challenge : undefined
       return await atDoor(state, parts, async (client) => {
-        const hello = writeHello(purpose, state.door, reading?.challenge, parts)
-        await postHello(hello, state.door, nonces, parts, client, signal)
+        const hello = writeHello(purpose, state.door, challenge, parts)
+        await postHello(hello, state.door, said.nonces, parts, client, signal)
         return { kind: 'posted' }
       })
     }
     case 'listening':
       return await atDoor(state, parts, async (client) => {
-        const welcome = await listen(state, nonces, parts, client, signal)
+        const welcome = await listen(state, said.nonces, parts, client, signal)
         return welcome ? { kind: 'answered', welcome } : { kind: 'silence' }
       })
     case 'resting':
       await rest(state.delayMs, parts, signal)
       return { kind: 'rested' }
   }
+}
+
+function isRefusedWithoutChallenge(event: EnrolmentEvent): boolean {
+  if (event.kind !== 'answered' || event.welcome.verdict !== 'refused') return false
+  return event.welcome.reason.code === 'challenge-missing'
 }
 
 async function rest(
