@@ -72,5 +72,7 @@ export function openLineChannel(
 }
 
 function explain(error: unknown): string {
+  // It would quote what it stumbled over, which may be a piece of a secret.
+  if (error instanceof SyntaxError) return 'it is not JSON'
   return error instanceof Error ? error.message.slice(0, 512) : 'unknown error'
 }
