@@ -21,12 +21,18 @@ export async function supervise(start: () => Promise<Program>): Promise<Supervis
   let program = await start()
   let starting: Promise<void> = Promise.resolve()
 
+  // Two faults may come for one program at once: both starting it would leave one of the two without a supervisor.
+  const inTurn = async (work: () => Promise<void>): Promise<void> => {
+    starting = starting.catch(() => undefined).then(work)
+    await starting
+  }
   const watch = async (watched: Program): Promise<void> => {
     const how = await watched.exited
     if (isClosing || watched !== program) return
     ownEnds.push(`${watched.name} ended by itself (${how}): ${watched.recentOutput().slice(-2000)}`)
-    starting = again().catch(() => undefined)
-    await starting
+    await inTurn(async () => {
+      if (watched === program) await again()
+    }).catch(() => undefined)
   }
   const again = async (): Promise<void> => {
     let failures = 0
@@ -50,16 +56,13 @@ export async function supervise(start: () => Promise<Program>): Promise<Supervis
     pid: () => program.pid,
     ownEnds,
     kill: async (meanwhile) => {
-      await starting.catch(() => undefined)
-      const victim = program
-      const killing = async (): Promise<void> => {
+      await inTurn(async () => {
+        const victim = program
         program = { ...victim }
         await victim.stop('SIGKILL')
         await meanwhile?.()
         await again()
-      }
-      starting = killing()
-      await starting
+      })
     },
     [Symbol.asyncDispose]: async () => {
       isClosing = true
