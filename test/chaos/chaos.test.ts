@@ -69,6 +69,11 @@ describe('the judge', () => {
     ['output that is not known to be whole', { outputComplete: false }, /never became complete/],
     ['a second final state', { stateLater: 'failed' }, /is failed later/],
     ['a lost one', { state: 'lost', stateLater: 'lost', stdout: nothing }, /is lost/],
+    [
+      'a success that says so, with output lost on a full disk',
+      { stdout: nothing, reason: 'no-space', disturbances: new Set(['disk-full'] as const) },
+      /printed 0 bytes/,
+    ],
     ['an interruption for no reason', { state: 'interrupted' }, /instead of succeeded/],
     [
       'an interruption by a killed runner',
@@ -84,5 +89,14 @@ describe('the judge', () => {
     const problems = judgeEnding(command, { ...right, ...difference }).join('; ')
     if (problem) expect(problems).toMatch(problem)
     else expect(problems).toBe('')
+  })
+
+  test('excuses missing output of a planned failure only where its result names a full disk', () => {
+    const failing = { ...command, kind: 'fail' } as const
+    const failed = { ...right, state: 'failed', stateLater: 'failed', exitCode: 3 } as const
+    const disturbances = new Set(['disk-full'] as const)
+    const lost = { ...failed, stdout: nothing, disturbances }
+    expect(judgeEnding(failing, { ...lost, reason: 'no-space' })).toEqual([])
+    expect(judgeEnding(failing, lost).join()).toMatch(/printed 0 bytes/)
   })
 })

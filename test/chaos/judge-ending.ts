@@ -75,7 +75,9 @@ function judgeEffects({ kind }: PlannedCommand, { state, effects, reason }: Endi
 function judgeOutput(command: PlannedCommand, ending: Ending): string[] {
   const { state, stdout } = ending
   const expected = expectedOutput(command)
-  if (state === 'succeeded' || (command.kind === 'fail' && ending.exitCode === 3)) {
+  // One that names a reason, such as a full disk, has told that output is missing.
+  const endedAsPlanned = command.kind === 'fail' && ending.exitCode === 3 && !ending.reason
+  if (state === 'succeeded' || endedAsPlanned) {
     const problems = stdout.equals(expected) ? [] : [describeDifference(stdout, expected)]
     return ending.outputComplete ? problems : [...problems, 'its output never became complete']
   }
