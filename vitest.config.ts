@@ -6,6 +6,8 @@ const retry = process.env['CI'] === undefined ? 0 : 2
 export default defineConfig({
   test: {
     reporters: ['default', './test/closing-line-reporter.ts'],
+    // The tests wait for programs that they start more than they compute: one worker would leave a processor idle.
+    maxWorkers: 2,
     sequence: { shuffle: { files: true, tests: false } },
     projects: [
       {
