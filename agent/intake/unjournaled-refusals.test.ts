@@ -1,22 +1,10 @@
-import { randomBytes } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
-import { Command } from '../../protocol/messages/command.ts'
+import { aCommand } from '../../test/agent/a-command.ts'
 import { fakeWorld } from '../../test/fake-world.ts'
 import { JournalWriteError } from '../errors.ts'
 import { createUnjournaledRefusals } from './unjournaled-refusals.ts'
 
-const command = Command.parse({
-  v: 1,
-  id: '0198c0de-0000-4000-8000-000000000001',
-  cluster: '0198c0de-0000-4000-8000-000000000002',
-  instance: '0198c0de-0000-4000-8000-000000000003',
-  issuedAt: '2030-01-01T00:00:00.000Z',
-  startBy: '2030-01-01T01:00:00.000Z',
-  deadline: '2030-01-01T02:00:00.000Z',
-  timeoutSeconds: 60,
-  replyKey: randomBytes(32).toString('base64url'),
-  operation: { name: 'exec', argv: ['true'] },
-})
+const command = aCommand()
 
 const note = () => undefined
 

@@ -1,7 +1,7 @@
-import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { Command, Operation } from '../../protocol/messages/command.ts'
+import { Operation } from '../../protocol/messages/command.ts'
+import { aCommand } from '../../test/agent/a-command.ts'
 import { findUserEntry } from '../runner/find-user.ts'
 import { keepPolicy } from './policy-keeper.ts'
 
@@ -20,21 +20,6 @@ async function aKeeper(dead: string) {
     log: { debug: note, info: note, warn: note, error: note },
     onRead: note,
     onObserved: note,
-  })
-}
-
-function aCommand(operation: object): Command {
-  return Command.parse({
-    v: 1,
-    id: '0198c0de-0000-4000-8000-000000000001',
-    cluster: '0198c0de-0000-4000-8000-000000000002',
-    instance: '0198c0de-0000-4000-8000-000000000003',
-    issuedAt: '2030-01-01T00:00:00.000Z',
-    startBy: '2030-01-01T01:00:00.000Z',
-    deadline: '2030-01-01T02:00:00.000Z',
-    timeoutSeconds: 60,
-    replyKey: randomBytes(32).toString('base64url'),
-    operation,
   })
 }
 
