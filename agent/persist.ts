@@ -21,13 +21,15 @@ export interface PersistParts {
  * that gives up is a lost guest.
  *
  * @param what completes "cannot ..." in a log line.
- * @throws the signal's reason.
+ * @param isFinal tells what the caller can do better about than to try the same again; by default nothing is.
+ * @throws the signal's reason, and what is final.
  */
 export async function persist<T>(
   what: string,
   attempt: () => Promise<T>,
   { keeper, lookout, world, log }: PersistParts,
   signal: AbortSignal,
+  isFinal: (error: unknown) => boolean = () => false,
 ): Promise<T> {
   let used: Credentials = keeper.credentials()
   let mayRenew = true
@@ -48,7 +50,7 @@ export async function persist<T>(
     },
     {
       signal,
-      shouldRetry: () => !signal.aborted,
+      shouldRetry: (error) => !signal.aborted && !isFinal(error),
       untilBack: lookout.untilBack,
       onRetry: ({ error, attempt: count, delayMs }) => {
         mayRenew = true

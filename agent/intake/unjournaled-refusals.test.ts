@@ -32,6 +32,7 @@ function aFullDisk() {
       post: async () => {
         done.push('posted')
       },
+      postLimitBytes: () => 262_144,
       run: async () => undefined,
       drained: async () => undefined,
     },

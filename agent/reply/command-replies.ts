@@ -1,6 +1,6 @@
 import type { Command } from '../../protocol/messages/command.ts'
-import type { Result } from '../../protocol/messages/replies.ts'
-import type { Envelope } from '../../protocol/sealing/envelope.ts'
+import { chunkBytesWithin } from '../../protocol/messages/operations.ts'
+import type { OutputStream, Result } from '../../protocol/messages/replies.ts'
 import { type Reply, sealReply } from '../../protocol/sealing/seal-reply.ts'
 import type { World } from '../../protocol/world.ts'
 import type { ServerClock } from '../clock/server-clock.ts'
@@ -19,9 +19,9 @@ export interface CommandReplies {
   /** Sends output while the command runs. */
   sendOutput: (running: RunningCommand, fromOffset: number) => OutputPump
   /** Seals the result; nobody hears of it yet. */
-  sealResult: (result: Result) => Promise<Envelope>
+  sealResult: (result: Result) => Promise<OutgoingMessage>
   /** Sends the sealed result behind all that was said before; resolves when the return queue has taken it. */
-  sendResult: (sealed: Promise<Envelope>) => Promise<void>
+  sendResult: (sealed: Promise<OutgoingMessage>) => Promise<void>
 }
 
 /** What replying needs. */
@@ -38,8 +38,6 @@ const acceptDelayMs = 100
 /** Replies outlive the command's deadline by this, in seconds: the controller may be down for a day. */
 const marginSeconds = 86_400
 const ttlBounds = { least: 3600, most: 1_209_600 }
-/** A result that is larger may not fit into a POST once it is sealed, in characters of JSON (three bytes each at most). */
-const resultLimit = 60_000
 
 /** @param closing ends all waiting. */
 export function replyTo(
@@ -50,22 +48,40 @@ export function replyTo(
   const saidMore = new AbortController()
   let lastQueued = Promise.resolve()
 
-  const seal = async (reply: Reply) => sealReply(reply, command)
+  const seal = async (
+    reply: Reply,
+    how: Pick<OutgoingMessage, 'replaces' | 'inAnyOrder' | 'cut'> = {},
+  ): Promise<OutgoingMessage> => {
+    const ttlSeconds = replyTtlSeconds(command.deadline, clock.now())
+    return { envelope: await sealReply(reply, command), ttlSeconds, ...how }
+  }
+  /** In as many messages as the queue wants. */
+  const sealOutput = async (output: Output, postLimitBytes: number): Promise<OutgoingMessage[]> => {
+    const pieces = cutOutput(output, chunkBytesWithin(postLimitBytes)).map(async (piece) => {
+      const cut = async (limit: number) =>
+        piece.bytes.length > chunkBytesWithin(limit) ? await sealOutput(piece, limit) : []
+      return await seal({ kind: 'output', ...piece }, { inAnyOrder: true, cut })
+    })
+    return await Promise.all(pieces)
+  }
+  const sealResult = async (result: Result): Promise<OutgoingMessage> => {
+    const cut = async (limit: number) => {
+      const smaller = fitResult(result, chunkBytesWithin(limit))
+      return sizeBytes(smaller) < sizeBytes(result) ? [await sealResult(smaller)] : []
+    }
+    return await seal({ kind: 'result', result }, { cut })
+  }
 
   /** What is sealed side by side goes into the outbox in the order of the calls. */
-  const post = async (
-    sealed: Promise<Envelope>,
-    how: Pick<OutgoingMessage, 'replaces' | 'inAnyOrder'> = {},
-  ): Promise<void> => {
+  const post = async (sealed: Promise<OutgoingMessage[]>): Promise<void> => {
     const before = lastQueued
     const queued = Promise.withResolvers<void>()
     lastQueued = queued.promise
-    let posted: Promise<void>
+    let posted: Promise<unknown>
     try {
-      const envelope = await sealed
+      const messages = await sealed
       await before
-      const ttlSeconds = replyTtlSeconds(command.deadline, clock.now())
-      posted = outbox.post({ envelope, ttlSeconds, ...how })
+      posted = Promise.all(messages.map(async (message) => await outbox.post(message)))
     } finally {
       queued.resolve()
     }
@@ -73,7 +89,8 @@ export function replyTo(
   }
   const postAside = (reply: Reply, replaces?: string): void => {
     // Lost with the agent, it is not missed: the result says all that these say.
-    post(seal(reply), replaces ? { replaces } : {}).catch((error: unknown) => {
+    const sealed = seal(reply, replaces ? { replaces } : {})
+    post(sealed.then((message) => [message])).catch((error: unknown) => {
       if (!closing.aborted) log.error({ command: command.id, ...describeError(error) }, 'no reply')
     })
   }
@@ -81,7 +98,7 @@ export function replyTo(
   const sink: OutputSink = {
     postOutput: async ({ offset, stream, parts }) => {
       const bytes = parts.length === 1 && parts[0] ? parts[0] : Buffer.concat(parts)
-      await post(seal({ kind: 'output', offset, stream, bytes }), { inAnyOrder: true })
+      await post(sealOutput({ offset, stream, bytes }, outbox.postLimitBytes()))
     },
     noteSent: (offset) => journal.noteOutputSent(command.id, offset),
   }
@@ -98,10 +115,11 @@ export function replyTo(
       postAside({ kind: 'progress', progress: { contentBytes } }, `progress ${command.id}`)
     },
     sendOutput: (running, fromOffset) => pumpOutput(running, fromOffset, sink, closing),
-    sealResult: async (result) => seal({ kind: 'result', result: fitResult(result) }),
+    sealResult: async (result) =>
+      sealResult(fitResult(result, chunkBytesWithin(outbox.postLimitBytes()))),
     sendResult: async (sealed) => {
       saidMore.abort('said')
-      await post(sealed)
+      await post(sealed.then((message) => [message]))
     },
   }
 }
@@ -112,9 +130,54 @@ export function replyTtlSeconds(deadline: Date, now: Date): number {
   return Math.min(ttlBounds.most, Math.max(ttlBounds.least, untilDeadline + marginSeconds))
 }
 
-/** An answer that no POST can carry is left out, and said to be. */
-function fitResult(result: Result): Result {
-  if (JSON.stringify(result).length <= resultLimit) return result
+interface Output {
+  offset: number
+  stream: OutputStream
+  bytes: Uint8Array
+}
+
+function cutOutput({ offset, stream, bytes }: Output, limitBytes: number): Output[] {
+  const count = Math.max(1, Math.ceil(bytes.length / limitBytes))
+  return Array.from({ length: count }, (_, index) => {
+    const from = index * limitBytes
+    return { offset: offset + from, stream, bytes: bytes.subarray(from, from + limitBytes) }
+  })
+}
+
+/** What no POST can carry of a result is left out, and said to be, the least important first. Pure. */
+export function fitResult(result: Result, limitBytes: number): Result {
+  if (sizeBytes(result) <= limitBytes) return result
+  const { answer, reason, rule } = result
+  const omitted = 'the answer is too large for one message'
+  const hasAnswer = Object.keys(answer).length > 0
   const survivors = result.survivors.slice(0, 100)
-  return { ...result, survivors, answer: { omitted: 'the answer is too large for one message' } }
+  const brief = {
+    ...result,
+    survivors,
+    answer: hasAnswer ? { ...keepShort(answer), omitted } : answer,
+  }
+  if (sizeBytes(brief) <= limitBytes) return brief
+  return {
+    ...brief,
+    survivors: [],
+    answer: hasAnswer ? { omitted } : answer,
+    ...(reason && { reason: { ...reason, message: reason.message.slice(0, 100) } }),
+    ...(rule !== undefined && { rule: rule.slice(0, 100) }),
+  }
+}
+
+function sizeBytes(result: Result): number {
+  return Buffer.byteLength(JSON.stringify(result))
+}
+
+/** Such as the status of an HTTP answer. */
+function keepShort(answer: Result['answer']): Result['answer'] {
+  const short = Object.entries(answer).filter(([, value]) => isShort(value))
+  return Object.fromEntries(short.slice(0, 20))
+}
+
+function isShort(value: unknown): boolean {
+  return typeof value === 'string'
+    ? value.length < 100
+    : value === null || typeof value !== 'object'
 }

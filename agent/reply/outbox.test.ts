@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
+import { BadRequestError, MessageTooLargeError } from '../../protocol/zaqar/errors.ts'
 import { fakeWorld } from '../../test/fake-world.ts'
 import { createOutbox, type OutgoingMessage } from './outbox.ts'
 
@@ -39,15 +40,20 @@ async function settle(): Promise<void> {
 /** An outbox at work, and a queue that takes each POST when it is told to. */
 function anOutbox() {
   const posts: { sealed: string[]; take: () => void }[] = []
+  const box = anOutboxTo(async (sealed) => {
+    const taken = Promise.withResolvers<void>()
+    posts.push({ sealed, take: taken.resolve })
+    await taken.promise
+  })
+  return Object.assign(box, { posts })
+}
+
+function anOutboxTo(post: (sealed: string[]) => Promise<void>) {
   const closing = new AbortController()
+  const world = fakeWorld()
   const outbox = createOutbox(
     {
-      post: async (messages) => {
-        const taken = Promise.withResolvers<void>()
-        const sealed = messages.map(({ body }) => Envelope.parse(body).sealed)
-        posts.push({ sealed, take: taken.resolve })
-        await taken.promise
-      },
+      post: async (messages) => await post(messages.map(({ body }) => Envelope.parse(body).sealed)),
     },
     {
       keeper: {
@@ -58,7 +64,7 @@ function anOutbox() {
         watch: unused,
       },
       lookout: { untilBack: unused, cameBack: note },
-      world: fakeWorld(),
+      world,
       log: { debug: note, info: note, warn: note, error: note },
     },
     closing.signal,
@@ -68,7 +74,7 @@ function anOutbox() {
     closing.abort(new Error('the end'))
     await running
   }
-  return { outbox, posts, [Symbol.asyncDispose]: end }
+  return { outbox, world, [Symbol.asyncDispose]: end }
 }
 
 describe('the outbox', () => {
@@ -131,5 +137,92 @@ describe('the outbox', () => {
     expect(at.posts.map(({ sealed }) => sealed)).toEqual([['a'], ['b', 'c']])
     at.posts[1]?.take()
     await Promise.all(others)
+  })
+})
+
+/** The `cut` of what cannot be smaller. */
+const asItIs = async () => []
+
+/** A queue that takes so many bytes of sealed text in one POST. */
+function aSmallQueue(limitBytes: number, { says = true } = {}) {
+  const taken: string[][] = []
+  let refusals = 0
+  const box = anOutboxTo(async (sealed) => {
+    if (sealed.join('').length > limitBytes) {
+      refusals += 1
+      const announced = says ? { limitBytes } : {}
+      throw new MessageTooLargeError('post', 'x', { status: 400, ...announced })
+    }
+    taken.push(sealed)
+  })
+  return Object.assign(box, { taken, refusals: () => refusals })
+}
+
+/** A message that may be cut anywhere. */
+function aLongText(sealed: string): OutgoingMessage {
+  const cut = async (limit: number) =>
+    sealed.length <= limit - 128
+      ? []
+      : (sealed.match(new RegExp(`.{1,${limit - 128}}`, 'g')) ?? []).map((part) => aLongText(part))
+  return message(sealed, { inAnyOrder: true, cut })
+}
+
+describe('a queue that takes less than Zaqar does by default', () => {
+  test.for([
+    ['says so', true],
+    ['does not say how much', false],
+  ] as const)('gets smaller POSTs, in the same order, when it %s', async ([, says]) => {
+    await using at = aSmallQueue(1000, { says })
+    const all = ['a', 'b', 'c', 'd', 'e', 'f'].map((letter) => letter.repeat(300))
+    await Promise.all(all.map(async (one) => await at.outbox.post(message(one))))
+    expect(at.taken.flat()).toEqual(all)
+    await at.outbox.drained(new AbortController().signal)
+    const before = at.refusals()
+    await Promise.all(all.map(async (one) => await at.outbox.post(message(one))))
+    expect(at.refusals()).toBe(before)
+  })
+
+  test('gets what is too large for it in pieces, and only then what was behind', async () => {
+    await using at = aSmallQueue(1000)
+    const large = Array.from({ length: 500 }, (_, index) => `${index}`.padStart(8)).join('')
+    const sent = [
+      at.outbox.post(aLongText(large)),
+      at.outbox.post(message('the result', { cut: asItIs })),
+    ]
+    await Promise.all(sent)
+    expect(at.taken.flat().at(-1)).toBe('the result')
+    expect(at.taken.flat().slice(0, -1).join('')).toBe(large)
+  })
+
+  test('does not get what can be missed and is too large, and gets all else', async () => {
+    await using at = aSmallQueue(1000)
+    const heartbeat = at.outbox.post(message('x'.repeat(1001), { replaces: 'heartbeat' }))
+    const [missed] = await Promise.allSettled([heartbeat, at.outbox.post(message('the result'))])
+    expect(missed).toMatchObject({ reason: { code: 'ERR_MESSAGE_TOO_LARGE' } })
+    expect(at.taken).toEqual([['the result']])
+  })
+})
+
+describe('a message that the queue refuses for good', () => {
+  test.for([
+    ['is no request that it takes', new BadRequestError('post', 'x', { status: 400 })],
+    ['is too large, and cannot be smaller', new MessageTooLargeError('post', 'x', { status: 413 })],
+  ] as const)('as it %s holds up no other, and is tried again', async ([, error]) => {
+    const taken: string[] = []
+    let isRepaired = false
+    await using at = anOutboxTo(async (sealed) => {
+      if (sealed.includes('bad') && !isRepaired) throw error
+      taken.push(...sealed)
+    })
+    const all = ['one', 'bad', 'two'].map(
+      async (sealed) => await at.outbox.post(message(sealed, { cut: asItIs })),
+    )
+    await Promise.all([all[0], all[2], at.outbox.post(message('three'))])
+    expect(taken).toEqual(['one', 'two', 'three'])
+    isRepaired = true
+    await at.world.advance(600_000)
+    await all[1]
+    expect(taken).toEqual(['one', 'two', 'three', 'bad'])
+    await at.outbox.drained(new AbortController().signal)
   })
 })

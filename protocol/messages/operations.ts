@@ -13,6 +13,15 @@ const user = z.string().min(1).max(256)
 /** Largest number of bytes that one `stdin` operation, or one chunk of a command's content, carries. */
 export const chunkLimitBytes = 180 * 1024
 
+/** Sealing makes four bytes of three, and adds at most this: header, nonce, tag, and the frame of the POST. */
+const chunkFrameBytes = 1024
+
+/** The same where one POST carries less than Zaqar's default, in bytes. */
+export function chunkBytesWithin(postLimitBytes: number): number {
+  const room = Math.floor(((postLimitBytes - chunkFrameBytes) * 3) / 4)
+  return Math.min(chunkLimitBytes, Math.max(256, room))
+}
+
 /** Largest total size of argv, script and environment in one command; a longer script travels as the command's content. */
 export const inlineLimitBytes = 96 * 1024
 

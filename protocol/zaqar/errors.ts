@@ -135,9 +135,17 @@ export class ClaimLostError extends ZaqarError {
 /** A message, or a body of several, is over what one POST may carry. */
 export class MessageTooLargeError extends ZaqarError {
   readonly code = 'ERR_MESSAGE_TOO_LARGE'
+  /** What the service says that it takes, in bytes; it need not be true. */
+  readonly limitBytes: number | undefined
 
-  constructor(action: string, problem: string, options?: RefusalOptions) {
-    super(action, `too large (${problem}); cut it into smaller messages`, options)
+  constructor(
+    action: string,
+    problem: string,
+    options: RefusalOptions & { limitBytes?: number | undefined } = {},
+  ) {
+    const { limitBytes, ...rest } = options
+    super(action, `too large (${problem}); cut it into smaller messages`, rest)
+    this.limitBytes = limitBytes
   }
 }
 

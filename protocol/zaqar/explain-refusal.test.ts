@@ -23,14 +23,27 @@ describe('a status of which nothing more is known', () => {
     [504, 'ERR_QUEUE_UNAVAILABLE'],
     [599, 'ERR_QUEUE_UNAVAILABLE'],
   ] as const)('of %i is %s', ([status, code]) => {
-    const reply = {
-      status,
-      header: () => undefined,
-      bytes: Buffer.alloc(0),
-      serverTime: undefined,
-      receivedAtMs: 0,
-    }
-    const context = { action: 'ping', secrets: [], now: new Date(0) }
-    expect(explainRefusal(reply, context)).toMatchObject({ code, status })
+    expect(explainRefusal(aReply(status), context)).toMatchObject({ code, status })
   })
 })
+
+test('a POST that is too large is told with the limit, where the service names it', () => {
+  const description = 'Message collection size is too large. Max size 131072'
+  const reply = aReply(400, JSON.stringify({ title: 'Invalid API request', description }))
+  expect(explainRefusal(reply, context)).toMatchObject({
+    code: 'ERR_MESSAGE_TOO_LARGE',
+    limitBytes: 131_072,
+  })
+})
+
+const context = { action: 'ping', secrets: [], now: new Date(0) }
+
+function aReply(status: number, body = '') {
+  return {
+    status,
+    header: () => undefined,
+    bytes: Buffer.from(body),
+    serverTime: undefined,
+    receivedAtMs: 0,
+  }
+}

@@ -54,7 +54,7 @@ export function explainRefusal(reply: Reply, context: RefusalContext): ZaqarErro
     return new ConflictError(action, problem, { status })
   }
   if (status === 400 && /too large/i.test(body.description ?? '')) {
-    return new MessageTooLargeError(action, problem, { status })
+    return new MessageTooLargeError(action, problem, { status, limitBytes: announcedLimit(body) })
   }
   return errorOfStatus(status, action, problem, retryAfterMs)
 }
@@ -68,6 +68,12 @@ function isLostClaim(status: number, body: ErrorBody, context: RefusalContext): 
   if (status === 503) return context.claim.isPastDeadline
   if (status === 404) return body.kind === 'zaqar' && body.description !== undefined
   return (status === 400 || status === 403) && speaksOfClaim(body)
+}
+
+/** Zaqar: "Message collection size is too large. Max size 262144". */
+function announcedLimit({ description = '' }: ErrorBody): number | undefined {
+  const digits = /max size (\d{1,9})\b/i.exec(description)?.[1]
+  return digits === undefined ? undefined : Number(digits)
 }
 
 /** All refusals of a signed URL are one bare 404; only the server's clock tells an expired one. */
