@@ -1,5 +1,6 @@
 import type { Logger } from 'pino'
 import type { World } from '../protocol/world.ts'
+import type { PostLimit } from '../protocol/zaqar/post-limit.ts'
 import type { ZaqarClient } from '../protocol/zaqar/zaqar-client.ts'
 import type { ClusterKeyring } from './cluster-keyring.ts'
 import type { ControllerConfig } from './config.ts'
@@ -15,6 +16,8 @@ export interface Context {
   store: Store
   /** The queue service, with the controller's own right. */
   queue: ZaqarClient
+  /** What it takes in one POST, as far as it is known. */
+  postLimit: PostLimit
   /** Where agents reach it, and whom they trust for it. */
   advertised: { url: string; certificateAuthority: string | undefined }
   keyring: ClusterKeyring

@@ -1,6 +1,7 @@
 import { type Logger, pino } from 'pino'
 import type { Cloud } from '../protocol/keystone/cloud.ts'
 import type { World } from '../protocol/world.ts'
+import { createPostLimit } from '../protocol/zaqar/post-limit.ts'
 import { serveApi } from './api/serve-api.ts'
 import { createClusterKeyring } from './cluster-keyring.ts'
 import { startQueueRetirement } from './clusters/retire-queues.ts'
@@ -73,6 +74,7 @@ export async function openController(
     world,
     store,
     queue,
+    postLimit: createPostLimit(world),
     advertised,
     keyring,
     wakeups,

@@ -106,6 +106,12 @@ async function serveInstance(line: Line, instanceId: string): Promise<void> {
       limit = roundLimit
     } catch (error) {
       if (signal.aborted) return
+      if (error instanceof MessageTooLargeError) {
+        // Nobody has to be given time: the command ends, and the next is posted.
+        log.warn({ err: error, instance: instanceId }, 'a command is too large to be posted')
+        limit = await settleFailedRound(line, round, error)
+        continue
+      }
       failures += 1
       const delayMs = backoffDelayMs(failures, world.random, { baseMs: 100, capMs: 15_000 })
       log.warn({ err: error, instance: instanceId, delayMs }, 'commands could not be posted')
@@ -155,7 +161,7 @@ async function settleFailedRound(line: Line, round: Round, error: unknown): Prom
       release(line, round)
       return roundLimit
     case 'impossible':
-      if (round.commands.length === 1) await endUnpostable(line.context, round.commands)
+      if (round.commands.length === 1) await endUnpostable(line.context, round.commands, error)
       release(line, round)
       return 1
     case 'unclear':

@@ -1,7 +1,13 @@
-import type { Result } from '../../protocol/messages/replies.ts'
+import type { Reason, Result } from '../../protocol/messages/replies.ts'
 import type { Key } from '../../protocol/sealing/keys.ts'
 import { sealCommand } from '../../protocol/sealing/seal-command.ts'
-import { type NewMessage, splitIntoPosts } from '../../protocol/zaqar/split-into-posts.ts'
+import { MessageTooLargeError } from '../../protocol/zaqar/errors.ts'
+import {
+  defaultPostLimitBytes,
+  type NewMessage,
+  type Post,
+  splitIntoPosts,
+} from '../../protocol/zaqar/split-into-posts.ts'
 import type { Context } from '../context.ts'
 import { endCommand, markMayHaveLeft, markPosted, settleOutput } from '../store/command-changes.ts'
 import { readRequest } from '../store/command-secrets.ts'
@@ -22,18 +28,29 @@ export interface PostParts {
  * Seals an instance's commands and posts them in order, in as few requests as they fit; each request's commands are on
  * the books as `posted` before the next one goes.
  *
- * @throws {ZaqarError} the first request that failed; what was posted before stays posted.
+ * @throws {ZaqarError} the first request that failed; what was posted before stays posted. `MessageTooLargeError`: the queue
+ * service takes one of them not even alone.
  */
 export async function postCommands(
   { context, agentKeys, signal }: PostParts,
   { instance, commands }: { instance: Instance; commands: readonly StoredCommand[] },
 ): Promise<void> {
-  const { queue, store, wakeups } = context
+  const { postLimit, queue, store, wakeups } = context
   if (instance.sealingKey === null) return
   const agent = await agentKeys.import(instance.sealingKey)
   const messages = await sealCommands(context, agent, commands)
-  for (const post of splitIntoPosts([...messages.keys()])) {
-    await queue.postMessages(instance.commandQueue, post, { signal })
+  const split = (some: readonly NewMessage[]) =>
+    splitIntoPosts(some, defaultPostLimitBytes, postLimit.bytes())
+  const postInOrder = async (post: Post): Promise<void> => {
+    try {
+      await queue.postMessages(instance.commandQueue, post, { signal })
+    } catch (error) {
+      if (!(error instanceof MessageTooLargeError)) throw error
+      postLimit.lower(Buffer.byteLength(post.json), error)
+      if (post.messages.length === 1) throw error
+      for (const smaller of split(post.messages)) await postInOrder(smaller)
+      return
+    }
     const posted = post.messages.flatMap((message) => messages.get(message) ?? [])
     await store.write(() => {
       for (const command of posted) {
@@ -43,6 +60,7 @@ export async function postCommands(
     })
     for (const { id } of posted) wakeups.wake(commandKey(id))
   }
+  for (const post of split([...messages.keys()])) await postInOrder(post)
 }
 
 /** A POST had no clear end: its commands may be on the queue. */
@@ -60,11 +78,12 @@ export async function noteUnclearPost(
 export async function endUnpostable(
   { store, world, wakeups }: Context,
   commands: readonly StoredCommand[],
+  error: unknown,
 ): Promise<void> {
   const now = world.now()
   const result = {
     state: 'failed',
-    reason: { code: 'cannot-post', message: 'it can neither be sealed nor posted as it is' },
+    reason: explainUnpostable(error),
     endedAt: now,
     outputBytes: 0,
     streams: {},
@@ -79,6 +98,16 @@ export async function endUnpostable(
     }
   })
   for (const { id } of commands) wakeups.wake(commandKey(id))
+}
+
+function explainUnpostable(error: unknown): Reason {
+  if (!(error instanceof MessageTooLargeError)) {
+    return { code: 'cannot-post', message: 'it can neither be sealed nor posted as it is' }
+  }
+  const { limitBytes } = error
+  const most = limitBytes === undefined ? '' : `, which takes ${limitBytes} bytes in one POST`
+  const message = `it is too large for the queue service${most}; send a script or input as content, or raise max_messages_post_size`
+  return { code: 'too-large', message }
 }
 
 /** A command sealed anew has the same id and reply key: the agent knows it again. */

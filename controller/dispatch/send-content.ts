@@ -1,5 +1,6 @@
-import { chunkLimitBytes } from '../../protocol/messages/operations.ts'
+import { chunkBytesWithin } from '../../protocol/messages/operations.ts'
 import { sealInput } from '../../protocol/sealing/seal-input.ts'
+import { MessageTooLargeError } from '../../protocol/zaqar/errors.ts'
 import { backoffDelayMs } from '../../protocol/zaqar/retry.ts'
 import type { ContentStore } from '../contents/content-store.ts'
 import type { Context } from '../context.ts'
@@ -105,14 +106,15 @@ async function postChunks(
   from: number,
 ): Promise<{ until: number; error?: unknown }> {
   const room = Math.min(command.contentSize, command.contentTaken + windowBytes) - from
-  const count = Math.min(chunksAtOnce, Math.ceil(room / chunkLimitBytes))
-  const offsets = Array.from({ length: count }, (_, index) => from + index * chunkLimitBytes)
+  const chunkBytes = chunkBytesWithin(sending.context.postLimit.bytes())
+  const count = Math.min(chunksAtOnce, Math.ceil(room / chunkBytes))
+  const offsets = Array.from({ length: count }, (_, index) => from + index * chunkBytes)
   const outcomes = await Promise.allSettled(
     offsets.map(
       async (offset) =>
         await sending.slots.use(
           command.clusterId,
-          async () => await postChunk(sending, command, offset),
+          async () => await postChunk(sending, command, { offset, chunkBytes }),
         ),
     ),
   )
@@ -129,17 +131,23 @@ async function postChunks(
 async function postChunk(
   { context, contents, signal }: Sending,
   command: StoredCommand,
-  offset: number,
+  { offset, chunkBytes }: { offset: number; chunkBytes: number },
 ): Promise<number> {
-  const { config, queue, store, world } = context
+  const { config, postLimit, queue, store, world } = context
   const instance = readInstance(store, command.instanceId)
   const replyKey = readReplyKey(store, command.clusterId, command.id)
   const { contentSha256 } = command
   if (!instance || !replyKey || contentSha256 === null) return 0
-  const bytes = await contents.read(contentSha256, offset, chunkLimitBytes)
+  const bytes = await contents.read(contentSha256, offset, chunkBytes)
   if (bytes.length === 0) throw new RangeError('a stored content is shorter than it was')
   const body = await sealInput({ offset, bytes }, { id: command.id, replyKey })
   const ttlSeconds = messageTtlSeconds(command.deadline, world.now(), config.lostMarginSeconds)
-  await queue.postMessages(instance.commandQueue, [{ body, ttlSeconds }], { signal })
+  try {
+    await queue.postMessages(instance.commandQueue, [{ body, ttlSeconds }], { signal })
+  } catch (error) {
+    // The next ones are smaller.
+    if (error instanceof MessageTooLargeError) postLimit.lower(body.sealed.length, error)
+    throw error
+  }
   return bytes.length
 }

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { pino } from 'pino'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { generatePrivateKey } from '../../protocol/sealing/keys.ts'
+import { createPostLimit } from '../../protocol/zaqar/post-limit.ts'
 import { createZaqarClient } from '../../protocol/zaqar/zaqar-client.ts'
 import { type FakeWorld, fakeWorld } from '../../test/fake-world.ts'
 import { type PlannedReply, startServer } from '../../test/programmable-server.ts'
@@ -51,6 +52,7 @@ async function openContext(endpoint: string, settings: object = { gateway: defau
     world,
     store,
     queue: createZaqarClient({ endpoint, clientId, projectId: 'p', auth }, world),
+    postLimit: createPostLimit(world),
     advertised: { url: endpoint, certificateAuthority: undefined },
     keyring: createClusterKeyring(store),
     wakeups: createWakeups(),

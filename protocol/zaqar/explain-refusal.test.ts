@@ -27,8 +27,10 @@ describe('a status of which nothing more is known', () => {
   })
 })
 
-test('a POST that is too large is told with the limit, where the service names it', () => {
-  const description = 'Message collection size is too large. Max size 131072'
+test.for([
+  'Message collection size is too large. Max size 131072',
+  'Message collection size is too large. The max size for current queue is 131072. It is calculated by max size = min(max_messages_post_size_config: 262144, max_messages_post_size_queue: 131072).',
+])('a POST that is too large is told with the limit that the service names: %s', (description) => {
   const reply = aReply(400, JSON.stringify({ title: 'Invalid API request', description }))
   expect(explainRefusal(reply, context)).toMatchObject({
     code: 'ERR_MESSAGE_TOO_LARGE',

@@ -70,9 +70,9 @@ function isLostClaim(status: number, body: ErrorBody, context: RefusalContext): 
   return (status === 400 || status === 403) && speaksOfClaim(body)
 }
 
-/** Zaqar: "Message collection size is too large. Max size 262144". */
+/** Zaqar: "Message collection size is too large. Max size 262144", or "... The max size for current queue is 262144. ...". */
 function announcedLimit({ description = '' }: ErrorBody): number | undefined {
-  const digits = /max size (\d{1,9})\b/i.exec(description)?.[1]
+  const digits = /max size (?:for current queue is )?(\d{1,9})\b/i.exec(description)?.[1]
   return digits === undefined ? undefined : Number(digits)
 }
 

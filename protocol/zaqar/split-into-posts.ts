@@ -26,12 +26,14 @@ const frameBytes = opening.length + closing.length
 /**
  * Groups messages, in order, into as few POSTs as their order allows, each at most `limitBytes` long.
  *
+ * @param fullBytes what a POST is filled up to, where that is less; one message alone may be larger.
  * @throws {MessageTooLargeError} one message alone is over the limit; nothing has been sent.
  * @throws {BadRequestError} a body is no JSON value.
  */
 export function splitIntoPosts(
   messages: readonly NewMessage[],
   limitBytes: number = defaultPostLimitBytes,
+  fullBytes: number = limitBytes,
 ): Post[] {
   const posts: Post[] = []
   let group: { message: NewMessage; entry: string }[] = []
@@ -40,7 +42,7 @@ export function splitIntoPosts(
     const entry = writeEntry(message)
     const entryBytes = Buffer.byteLength(entry)
     requireFit(index, frameBytes + entryBytes, limitBytes)
-    if (group.length > 0 && groupBytes + 1 + entryBytes > limitBytes) {
+    if (group.length > 0 && groupBytes + 1 + entryBytes > fullBytes) {
       posts.push(writePost(group))
       group = []
       groupBytes = frameBytes

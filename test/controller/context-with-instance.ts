@@ -12,6 +12,7 @@ import { readControllerConfig } from '../../controller/read-config.ts'
 import { insertInstance, readInstance } from '../../controller/store/instances.ts'
 import { openStore } from '../../controller/store/open-store.ts'
 import { createWakeups } from '../../controller/wakeups.ts'
+import { createPostLimit } from '../../protocol/zaqar/post-limit.ts'
 import { createZaqarClient } from '../../protocol/zaqar/zaqar-client.ts'
 import { type FakeWorld, fakeWorld } from '../fake-world.ts'
 
@@ -45,6 +46,7 @@ export async function openContextWithInstance(
       { endpoint: nowhere, clientId, projectId: 'p', auth: { kind: 'none' } },
       world,
     ),
+    postLimit: createPostLimit(world),
     advertised: { url: nowhere, certificateAuthority: undefined },
     keyring: createClusterKeyring(store),
     wakeups: createWakeups(),

@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
+import type { QueueLimits } from '../../queue/queue-options.ts'
 import { openQueueService, type QueueService } from '../../queue/serve-queue.ts'
 import { shiftingWorld } from './shifting-world.ts'
 import { type Program, startProgram } from './start-program.ts'
@@ -23,11 +24,14 @@ export interface QueueUnderTest {
 export type OpenQueueUnderTest = (directory: string) => Promise<QueueUnderTest>
 
 /** In this process: quick, and its clock moves without a restart. */
-export async function queueHere(directory: string): Promise<QueueUnderTest> {
+export async function queueHere(
+  directory: string,
+  limits: Partial<QueueLimits> = {},
+): Promise<QueueUnderTest> {
   const database = join(directory, 'queue.db')
   const world = shiftingWorld()
   const open = async (port: number): Promise<QueueService> =>
-    await openQueueService({ database, port }, world)
+    await openQueueService({ database, port, limits }, world)
   let queue = await open(0)
   const { url } = queue
   return {

@@ -14,6 +14,7 @@ export interface ZaqarProcesses {
   workers: 'plain' | number
   claimScript: 'stock' | 'safe'
   websocket: boolean
+  maxPostBytes: number
 }
 
 const pythonDirectory = join(import.meta.dirname, 'python')
@@ -29,9 +30,9 @@ export function createZaqar(processes: ZaqarProcesses): Service[] {
 
 /** Zaqar reads it at its start only. */
 export function writeZaqarConfiguration(processes: ZaqarProcesses, secretKey: string): void {
-  const { directory, ports, keystone } = processes
+  const { directory, ports, keystone, maxPostBytes } = processes
   for (const transport of ['wsgi', 'websocket'] as const) {
-    const settings = { transport, ports, secretKey, ...(keystone && { keystone }) }
+    const settings = { transport, ports, secretKey, maxPostBytes, ...(keystone && { keystone }) }
     const text = renderConfiguration(zaqarConfiguration(settings))
     writeFileSync(configurationPath(directory, transport), text, { mode: 0o600 })
   }

@@ -30,6 +30,8 @@ export const ZaqarOptions = z.strictObject({
     .exactOptional(),
   /** `stock` hands one message to two claimers as upstream does; `safe` keeps the promise of the API. */
   claimScript: z.enum(['stock', 'safe']).default('stock'),
+  /** `max_messages_post_size`, in bytes. */
+  maxPostBytes: z.int().min(1024).default(262_144),
 })
 export type ZaqarOptions = z.output<typeof ZaqarOptions>
 

@@ -4,6 +4,7 @@ export interface ZaqarSettings {
   transport: 'wsgi' | 'websocket'
   ports: { wsgi: number; websocket: number; notification: number; redis: number }
   secretKey: string
+  maxPostBytes: number
   /** Absent: no authentication, and every X-Project-ID is believed. */
   keystone?: { url: string; password: string }
 }
@@ -18,6 +19,7 @@ export function zaqarConfiguration(settings: ZaqarSettings): Configuration {
       // The Redis driver does not claim to be durable, and Zaqar then refuses to start without this.
       unreliable: true,
     },
+    transport: { max_messages_post_size: settings.maxPostBytes },
     signed_url: { secret_key: settings.secretKey },
     drivers: {
       transport: settings.transport,
