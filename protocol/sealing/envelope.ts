@@ -1,6 +1,6 @@
-import { decodeProtectedHeader } from 'jose'
 import { z } from 'zod'
 import { protocolVersion } from '../messages/wire-types.ts'
+import { readHeader } from './compact-jwe.ts'
 import { MessageMalformedError, MessageVersionError } from './errors.ts'
 
 /** What a message is. It stands in the protected header, so that one kind can never be passed off as another. */
@@ -59,7 +59,7 @@ export function toEnvelope(sealed: string): Envelope {
 
 function decodeHeader(sealed: string): unknown {
   try {
-    return decodeProtectedHeader(sealed)
+    return readHeader(sealed)
   } catch (cause) {
     throw new MessageMalformedError('the seal is not a compact JWE', { cause })
   }

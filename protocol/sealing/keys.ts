@@ -1,4 +1,10 @@
-import { calculateJwkThumbprint, exportJWK, generateKeyPair, importJWK } from 'jose'
+import {
+  createHash,
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  type KeyObject,
+} from 'node:crypto'
 import { z } from 'zod'
 import { PublicKey } from '../messages/enrolment.ts'
 
@@ -14,16 +20,14 @@ export type PrivateKey = z.output<typeof PrivateKey>
 /** A key ready for use, with the id (RFC 7638 thumbprint of the public part) under which messages name it. */
 export interface Key {
   id: string
-  key: CryptoKey
+  key: KeyObject
 }
 
 /** Makes a new key: `Ed25519` for signing, `X25519` for being sealed to. */
 export async function generatePrivateKey(curve: 'Ed25519' | 'X25519'): Promise<PrivateKey> {
   const { privateKey } =
-    curve === 'Ed25519'
-      ? await generateKeyPair('EdDSA', { crv: 'Ed25519', extractable: true })
-      : await generateKeyPair('ECDH-ES', { crv: 'X25519', extractable: true })
-  return PrivateKey.parse(await exportJWK(privateKey))
+    curve === 'Ed25519' ? generateKeyPairSync('ed25519') : generateKeyPairSync('x25519')
+  return PrivateKey.parse(privateKey.export({ format: 'jwk' }))
 }
 
 /** The part that others may know. */
@@ -31,20 +35,25 @@ export function publicPart({ kty, crv, x }: PrivateKey): PublicKey {
   return { kty, crv, x }
 }
 
-/** Imports a public or a private key once, for many uses. */
+/**
+ * Imports a public or a private key once, for many uses.
+ *
+ * @throws it is no key on its curve.
+ */
 export async function importKey(jwk: PublicKey | PrivateKey): Promise<Key> {
   const { kty, crv, x, d } = jwk
-  const algorithm = crv === 'Ed25519' ? 'EdDSA' : 'ECDH-ES'
-  const key = await importJWK(d === undefined ? { kty, crv, x } : { kty, crv, x, d }, algorithm)
-  if (!(key instanceof CryptoKey)) throw new TypeError('an OKP key imports as a CryptoKey')
+  const key =
+    d === undefined
+      ? createPublicKey({ key: { kty, crv, x }, format: 'jwk' })
+      : createPrivateKey({ key: { kty, crv, x, d }, format: 'jwk' })
   return { id: await keyId(jwk), key }
 }
 
-/** The RFC 7638 thumbprint (SHA-256) of the public part. */
+/** The RFC 7638 thumbprint (SHA-256) of the public part: its required members, in the order of their names. */
 export async function keyId({
   kty,
   crv,
   x,
 }: Pick<PublicKey, 'kty' | 'crv' | 'x'>): Promise<string> {
-  return await calculateJwkThumbprint({ kty, crv, x })
+  return createHash('sha256').update(JSON.stringify({ crv, kty, x })).digest('base64url')
 }

@@ -3,7 +3,8 @@ import type { Envelope, SealedMessage } from './envelope.ts'
 import { SealBrokenError } from './errors.ts'
 import { importKey, type Key } from './keys.ts'
 import { readPayload, writePayload } from './parse-payload.ts'
-import { openLetter, sealLetter, sealToReader } from './signed-letter.ts'
+import { sealToReader } from './reader-seal.ts'
+import { openLetter, sealLetter } from './signed-letter.ts'
 
 /** Signs a hello with the agent's own key and seals it to the cluster's enrolment key. */
 export async function sealHello(
@@ -46,7 +47,7 @@ async function trySealingTo(sealingKey: PublicKey): Promise<void> {
     )
   }
   try {
-    await sealToReader(new Uint8Array(), 'sahara-welcome', await importKey(sealingKey))
+    sealToReader(new Uint8Array(), { typ: 'sahara-welcome' }, await importKey(sealingKey))
   } catch (cause) {
     const problem = 'the hello announces a key that nothing can be sealed to; drop the message'
     throw new SealBrokenError(problem, { cause })

@@ -2,15 +2,15 @@ import { randomUUID } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
 import { SealBrokenError } from './errors.ts'
 import { generatePrivateKey, importKey, publicPart } from './keys.ts'
+import { sealToReader } from './reader-seal.ts'
 import { openSecret, sealSecret } from './seal-secret.ts'
-import { sealToReader } from './signed-letter.ts'
 
 const own = await generatePrivateKey('X25519')
 const agent = await importKey(own)
 const place = { command: randomUUID(), name: 'db-password' }
 const reader = await importKey(publicPart(own))
 const sealed = await sealSecret(Buffer.from('hunter2'), place, reader)
-const letter = await sealToReader(Buffer.from('hunter2'), 'sahara-command', reader)
+const letter = sealToReader(Buffer.from('hunter2'), { typ: 'sahara-command' }, reader)
 
 describe('a sealed secret', () => {
   test('opens for the instance and the command that it was sealed for', async () => {

@@ -1,6 +1,6 @@
-import { CompactEncrypt, compactDecrypt } from 'jose'
 import { SealBrokenError } from './errors.ts'
 import type { Key } from './keys.ts'
+import { openAsReader, sealToReader } from './reader-seal.ts'
 
 /** What a secret belongs to. The seal proves it: nobody can put an old sealed secret into a command that prints it. */
 export interface SecretPlace {
@@ -19,16 +19,7 @@ export async function sealSecret(
   { command, name }: SecretPlace,
   agent: Key,
 ): Promise<string> {
-  return await new CompactEncrypt(secret)
-    .setProtectedHeader({
-      alg: 'ECDH-ES',
-      enc: 'A256GCM',
-      typ: type,
-      kid: agent.id,
-      command,
-      secret: name,
-    })
-    .encrypt(agent.key)
+  return sealToReader(secret, { typ: type, command, secret: name }, agent)
 }
 
 /** @throws {SealBrokenError} altered, of another place, or sealed to another key. */
@@ -38,12 +29,9 @@ export async function openSecret(
   agent: Key,
 ): Promise<Uint8Array> {
   try {
-    const { plaintext, protectedHeader } = await compactDecrypt(sealed, agent.key, {
-      keyManagementAlgorithms: ['ECDH-ES'],
-      contentEncryptionAlgorithms: ['A256GCM'],
-    })
-    const { typ, command: sealedCommand, secret } = protectedHeader
-    if (typ === type && sealedCommand === command && secret === name) return plaintext
+    const { bytes, header } = openAsReader(sealed, agent)
+    const { typ, command: sealedCommand, secret } = header
+    if (typ === type && sealedCommand === command && secret === name) return bytes
   } catch (cause) {
     throw new SealBrokenError(`the secret "${name}" does not open with key ${agent.id}`, { cause })
   }

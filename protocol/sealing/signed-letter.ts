@@ -1,9 +1,11 @@
-import { CompactEncrypt, compactDecrypt, GeneralSign, generalVerify } from 'jose'
+import { sign, verify } from 'node:crypto'
 import { z } from 'zod'
 import { SaharaAgentError } from '../errors.ts'
+import { decodeBase64url, parseJsonObject } from './compact-jwe.ts'
 import { type Envelope, type MessageType, type SealedMessage, toEnvelope } from './envelope.ts'
 import { MessageMalformedError, SealBrokenError } from './errors.ts'
 import type { Key } from './keys.ts'
+import { openAsReader, sealToReader } from './reader-seal.ts'
 
 /**
  * Signs a payload (JWS, EdDSA) and seals the signature to one reader (JWE, ECDH-ES over X25519 with A256GCM).
@@ -13,27 +15,19 @@ import type { Key } from './keys.ts'
  */
 export async function sealLetter(
   type: MessageType,
-  payload: Uint8Array,
-  keys: { signer: Key; reader: Key },
-): Promise<Envelope> {
-  const jws = await new GeneralSign(payload)
-    .addSignature(keys.signer.key)
-    .setProtectedHeader({ alg: 'EdDSA', typ: type, kid: keys.signer.id })
-    .sign()
-  return toEnvelope(
-    await sealToReader(new TextEncoder().encode(JSON.stringify(jws)), type, keys.reader),
-  )
-}
-
-/** Seals bytes to a reader's X25519 key; a letter's are signed before. */
-export async function sealToReader(
   bytes: Uint8Array,
-  type: MessageType,
-  reader: Key,
-): Promise<string> {
-  return await new CompactEncrypt(bytes)
-    .setProtectedHeader({ alg: 'ECDH-ES', enc: 'A256GCM', typ: type, kid: reader.id })
-    .encrypt(reader.key)
+  { signer, reader }: { signer: Key; reader: Key },
+): Promise<Envelope> {
+  const header = JSON.stringify({ alg: 'EdDSA', typ: type, kid: signer.id })
+  const [protectedHeader, payload] = [Buffer.from(header), Buffer.from(bytes)].map((part) =>
+    part.toString('base64url'),
+  )
+  const signature = sign(null, Buffer.from(`${protectedHeader}.${payload}`), signer.key)
+  const jws = {
+    payload,
+    signatures: [{ signature: signature.toString('base64url'), protected: protectedHeader }],
+  }
+  return toEnvelope(sealToReader(Buffer.from(JSON.stringify(jws)), { typ: type }, reader))
 }
 
 /**
@@ -48,17 +42,16 @@ export async function openLetter(
   reader: Key,
   findSigner: (unproved: Uint8Array) => Promise<Key>,
 ): Promise<Uint8Array> {
-  const jws = Jws.safeParse(await decryptJson(message, reader))
+  const jws = Jws.safeParse(decryptJson(message, reader))
   if (!jws.success) throw new MessageMalformedError('the sealed letter holds no signature')
-  const signer = await findSignerOf(decodePayload(jws.data.payload), findSigner)
-  try {
-    const { payload, protectedHeader } = await generalVerify(jws.data, signer.key, {
-      algorithms: ['EdDSA'],
-    })
-    if (protectedHeader?.typ === message.type) return payload
-  } catch (cause) {
-    throw new SealBrokenError(`no valid signature by key ${signer.id}; drop the message`, { cause })
+  const { payload, signatures } = jws.data
+  const bytes = decodePayload(payload)
+  const signer = await findSignerOf(bytes, findSigner)
+  const valid = signatures.find((signature) => isSignedBy(signer, payload, signature))
+  if (valid === undefined) {
+    throw new SealBrokenError(`no valid signature by key ${signer.id}; drop the message`)
   }
+  if (parseJsonObject(decodeBase64url(valid.protected))['typ'] === message.type) return bytes
   throw new SealBrokenError('the signature is on another type of message; drop the message')
 }
 
@@ -75,21 +68,27 @@ async function findSignerOf(
   }
 }
 
-const Jws = z.object({
-  payload: z.string(),
-  signatures: z
-    .array(z.object({ protected: z.string(), signature: z.string() }))
-    .min(1)
-    .max(4),
-})
+const Signature = z.object({ protected: z.string(), signature: z.string() })
+const Jws = z.object({ payload: z.string(), signatures: z.array(Signature).min(1).max(4) })
 
-async function decryptJson(message: SealedMessage, reader: Key): Promise<unknown> {
+/** Whether this is a signature by the key, made in our way. */
+function isSignedBy(
+  { key }: Key,
+  payload: string,
+  { protected: header, signature }: z.output<typeof Signature>,
+): boolean {
   try {
-    const { plaintext } = await compactDecrypt(message.sealed, reader.key, {
-      keyManagementAlgorithms: ['ECDH-ES'],
-      contentEncryptionAlgorithms: ['A256GCM'],
-    })
-    return JSON.parse(new TextDecoder().decode(plaintext))
+    const { alg, crit } = parseJsonObject(decodeBase64url(header))
+    if (alg !== 'EdDSA' || crit !== undefined) return false
+    return verify(null, Buffer.from(`${header}.${payload}`), key, decodeBase64url(signature))
+  } catch {
+    return false
+  }
+}
+
+function decryptJson({ sealed }: SealedMessage, reader: Key): unknown {
+  try {
+    return parseJsonObject(openAsReader(sealed, reader).bytes)
   } catch (cause) {
     throw new SealBrokenError(`the seal does not open with key ${reader.id}; drop the message`, {
       cause,
@@ -99,7 +98,7 @@ async function decryptJson(message: SealedMessage, reader: Key): Promise<unknown
 
 function decodePayload(payload: string): Uint8Array {
   try {
-    return Uint8Array.fromBase64(payload, { alphabet: 'base64url' })
+    return decodeBase64url(payload)
   } catch (cause) {
     throw new MessageMalformedError('the signed payload is not base64url', { cause })
   }
