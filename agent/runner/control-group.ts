@@ -4,12 +4,12 @@ import type { Result } from '../../protocol/messages/replies.ts'
 
 /** A cgroup v2 of one command's own: no process can leave it unseen, and none in it can outrun its end. */
 export interface ControlGroup {
-  /** A process with one thread that writes `0` here is a member, and all that it starts. */
-  joinPath: string
+  /** Runs `start` with this thread as a member, so that what it starts is one from its first moment, and all that that starts. */
+  startInside: <T>(start: () => T) => T
   /** Its processes; numbers of further threads may be among them. */
   pids: () => number[]
-  /** Whether anything ever ran in it: joining may have been forbidden. */
-  wasUsed: () => boolean
+  /** Whether `startInside` could do as it says: joining may be forbidden, and the command is then known by other signs. */
+  wasJoined: () => boolean
   /** KILL to all members, faster than they can start others: by the kernel (Linux 5.14), or while they are frozen (5.2). */
   kill: () => void
   usage: () => NonNullable<Result['resources']>
@@ -34,8 +34,8 @@ export function findControlGroupHome(): string | undefined {
 /**
  * Makes the cgroup of a command, or finds it again; undefined where that is not permitted.
  *
- * It is a threaded one where that is possible: a single thread joins it in 50 µs (Linux 5.6), while moving a process has the
- * kernel wait until nobody forks, which was seen to take 5 to 15 ms.
+ * It is a threaded one: a thread joins it by itself in 50 µs (Linux 5.6), while moving a process has the kernel wait until nobody
+ * forks, which was seen to take 5 to 15 ms.
  *
  * @see cgroups(7), "Thread mode"; cgroup_procs_write_start() in the kernel's kernel/cgroup/cgroup.c
  */
@@ -50,8 +50,11 @@ export function makeControlGroup(
   } catch {
     return undefined
   }
-  write(join(path, 'cgroup.type'), 'threaded')
-  return controlGroupAt(path)
+  const isThreaded = write(join(path, 'cgroup.type'), 'threaded')
+  const group = controlGroupAt(path)
+  if (isThreaded) return group
+  group.remove()
+  return undefined
 }
 
 /** The cgroup that a command of this id left behind, if there is one. */
@@ -81,12 +84,25 @@ function controlGroupPath(home: string, commandId: string): string {
 function controlGroupAt(path: string): ControlGroup {
   const read = (file: string) => readText(join(path, file)) ?? ''
   const statistics = () => Object.fromEntries(read('cpu.stat').split('\n').map(toStatistic))
+  // What another runner left may be of the other kind.
   const members = read('cgroup.type').trim() === 'threaded' ? 'cgroup.threads' : 'cgroup.procs'
+  let isJoined = false
+  let isStuckInside = false
   return {
-    joinPath: join(path, members),
-    pids: () => listed(read(members)),
-    wasUsed: () => (statistics()['usage_usec'] ?? 0) > 0,
+    startInside: (start) => {
+      // `0` is the thread that writes. Moving itself, it need not wait for anybody.
+      isJoined = write(join(path, 'cgroup.threads'), '0')
+      try {
+        return start()
+      } finally {
+        isStuckInside = isJoined && !write(join(path, '..', 'cgroup.threads'), '0')
+      }
+    },
+    pids: () => (isStuckInside ? [] : listed(read(members))),
+    wasJoined: () => isJoined && !isStuckInside,
     kill: () => {
+      // It would be the runner, with all other commands.
+      if (isStuckInside) return
       if (write(join(path, 'cgroup.kill'), '1')) return
       // Frozen, nobody starts another, and everybody can be killed. Whoever is in the middle of a fork is met the next time.
       write(join(path, 'cgroup.freeze'), '1')

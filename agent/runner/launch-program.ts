@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process'
 import {
   chmodSync,
   chownSync,
@@ -75,9 +75,9 @@ export async function launchProgram(
     const variables = secrets ? { ...env, ...secrets.variables } : env
     const environment = isCurrent ? null : openEnvironmentFile(spec.directory, variables, user)
     if (environment !== null) open.push(environment)
-    const argv = buildArgv({ spec, user, isCurrent, cwd, env, path: program.path, group })
+    const argv = buildArgv({ spec, user, isCurrent, cwd, env, path: program.path })
     const stdio = await openStandardStreams(spec, user, pipes, open)
-    return await start(argv, {
+    return await start(argv, group, {
       cwd: isCurrent ? cwd : '/',
       env: isCurrent ? variables : environmentOfRoot(spec),
       stdio,
@@ -160,21 +160,16 @@ interface ArgvParts {
   env: Record<string, string>
   /** Where the program was found. */
   path: string
-  group: ControlGroup | undefined
 }
 
-/** Words before the program's own, from the outside in: join the cgroup, become the user, enter the directory. */
-function buildArgv({ spec, user, isCurrent, cwd, env, path, group }: ArgvParts): string[] {
+/** Words before the program's own, from the outside in: become the user, enter the directory. */
+function buildArgv({ spec, user, isCurrent, cwd, env, path }: ArgvParts): string[] {
   let argv = programArgv(spec, isCurrent)
   // A name that begins with a dash would be taken for an option on the way.
   if (argv[0]?.startsWith('-')) argv = [path, ...argv.slice(1)]
   if (spec.pty) argv = onTerminal(argv, env)
-  if (!isCurrent) argv = asUser(user, cwd, argv)
-  return group === undefined ? argv : ['/bin/sh', '-c', joinGroup, group.joinPath, ...argv]
+  return isCurrent ? argv : asUser(user, cwd, argv)
 }
-
-/** A cgroup that cannot be joined is not missed: the tree is then found by the other signs. */
-const joinGroup = '{ echo 0 > "$0"; } 2>/dev/null; exec "$@"'
 
 /**
  * The variables (descriptor 5) come in after root has gone. The directory is entered by the user, not by root on the user's behalf, who could enter where the user cannot.
@@ -282,7 +277,11 @@ interface StartOptions {
   secrets: readonly number[]
 }
 
-async function start(argv: string[], options: StartOptions): Promise<Launched> {
+async function start(
+  argv: string[],
+  group: ControlGroup | undefined,
+  options: StartOptions,
+): Promise<Launched> {
   const { stdin, stdout, stderr } = options.stdio
   const ours = [
     new Socket({ fd: stdout.ours, readable: true, writable: false }),
@@ -290,7 +289,7 @@ async function start(argv: string[], options: StartOptions): Promise<Launched> {
     ...('ours' in stdin ? [new Socket({ fd: stdin.ours, readable: false, writable: true })] : []),
   ]
   try {
-    const child = spawn(argv[0] ?? '', argv.slice(1), {
+    const spawnOptions = {
       cwd: options.cwd,
       env: options.env,
       detached: true,
@@ -303,7 +302,9 @@ async function start(argv: string[], options: StartOptions): Promise<Launched> {
         options.environment ?? 'ignore',
         ...options.secrets,
       ],
-    })
+    } satisfies SpawnOptions
+    const spawnProgram = () => spawn(argv[0] ?? '', argv.slice(1), spawnOptions)
+    const child = group === undefined ? spawnProgram() : group.startInside(spawnProgram)
     await spawned(child)
     let couldNotEnter = false
     child.stdio[4]

@@ -88,7 +88,7 @@ export function runCommand(
       const lived = await liveOut({ launched, spec, group, world, ending, collector, spool })
       filter?.end()
       const tallies = await spool.finish()
-      const usage = group?.wasUsed() ? { resources: group.usage() } : {}
+      const usage = group?.wasJoined() ? { resources: group.usage() } : {}
       // It may have ended before anybody knew that its output is lost: it must not pass for one that printed nothing.
       const lost = ending.isDemanded() ? {} : lostOutput
       return { ...blank(startedAt, world), ...tallies, ...lived, ...lost, ...usage }
@@ -139,7 +139,7 @@ async function liveOut(life: Life): Promise<Lived> {
   let survivors: ProcessEntry[]
   if (first.kind === 'exit') {
     const wasShort = world.monotonicMs() - bornAt < 1000
-    const isEmpty = group?.wasUsed() === true && group.pids().length === 0
+    const isEmpty = group?.wasJoined() === true && group.pids().length === 0
     if (isEmpty) survivors = []
     else survivors = wasShort ? tree.membersOfShortLife() : tree.members()
   } else {
