@@ -53,91 +53,80 @@ interface Sending {
   signal: AbortSignal
 }
 
-/**
- * Sends one content from where the agent has it, a window ahead of its `progress`, until it is whole or the command ends.
- * Several chunks travel at once: the agent puts them where they belong in whatever order they come, and takes many with
- * one claim and one flush, where one by one each would wait for both ends' disks.
- */
+/** Sends one content from where the agent has it, until it is whole or the command ends. */
 async function sendContent(sending: Sending, commandId: string): Promise<void> {
   const { context, signal } = sending
   using progress = context.wakeups.subscribe(commandKey(commandId))
-  let sent = readCommand(context.store, commandId)?.contentTaken ?? 0
+  let from = readCommand(context.store, commandId)?.contentTaken ?? 0
   let failures = 0
   for (;;) {
-    const command = await untilWindowOpens(context, progress, { commandId, sent, signal })
-    if (command === undefined) return
-    const posted = await postChunks(sending, command, sent)
+    const failure = await sendFrom(sending, { commandId, progress }, from)
     signal.throwIfAborted()
-    sent = posted.until
-    if (posted.error === undefined) {
-      failures = 0
-      continue
-    }
-    failures += 1
+    if (failure === undefined) return
+    failures = failure.offset > from ? 1 : failures + 1
+    from = failure.offset
     const delayMs = backoffDelayMs(failures, context.world.random, { baseMs: 100, capMs: 15_000 })
-    context.log.warn(
-      { err: posted.error, command: commandId, delayMs },
-      'a chunk could not be posted',
-    )
+    const { error } = failure
+    context.log.warn({ err: error, command: commandId, delayMs }, 'a chunk could not be posted')
     await context.world.sleep(delayMs, signal)
   }
 }
 
-/** The command, once more of its content may go out; `undefined` when there is no more to send. */
-async function untilWindowOpens(
-  { store, world }: Context,
-  progress: Subscription,
-  { commandId, sent, signal }: { commandId: string; sent: number; signal: AbortSignal },
-): Promise<StoredCommand | undefined> {
-  for (;;) {
-    signal.throwIfAborted()
-    const command = readCommand(store, commandId)
-    if (!command || command.endedAt || command.deadline <= world.now()) return undefined
-    if (sent >= command.contentSize) return undefined
-    if (sent - command.contentTaken < windowBytes) return command
-    await progress.next(signal)
-  }
+/** A chunk that did not go out. All before it did. */
+interface Failure {
+  offset: number
+  error: unknown
 }
 
-/** @returns up to where everything went out, and why not further. */
-async function postChunks(
+/**
+ * Sends what lies behind `from`, a window ahead of the agent's `progress`. Several chunks travel at once, and each that is out
+ * makes room for the next: the agent puts them where they belong in whatever order they come, and takes many with one
+ * claim and one flush, where one by one each would wait for both ends' disks.
+ *
+ * @returns the first chunk that failed, if any; what went out behind it goes again, and the agent knows what it has.
+ */
+async function sendFrom(
   sending: Sending,
-  command: StoredCommand,
+  { commandId, progress }: { commandId: string; progress: Subscription },
   from: number,
-): Promise<{ until: number; error?: unknown }> {
-  const room = Math.min(command.contentSize, command.contentTaken + windowBytes) - from
-  const chunkBytes = chunkBytesWithin(sending.context.postLimit.bytes())
-  const count = Math.min(chunksAtOnce, Math.ceil(room / chunkBytes))
-  const offsets = Array.from({ length: count }, (_, index) => from + index * chunkBytes)
-  const outcomes = await Promise.allSettled(
-    offsets.map(
-      async (offset) =>
-        await sending.slots.use(
-          command.clusterId,
-          async () => await postChunk(sending, command, { offset, chunkBytes }),
-        ),
-    ),
-  )
-  let until = from
-  for (const outcome of outcomes) {
-    // What went out behind a gap goes again: the agent knows what it has.
-    if (outcome.status === 'rejected') return { until, error: outcome.reason }
-    until += outcome.value
+): Promise<Failure | undefined> {
+  const { context, signal, slots } = sending
+  const underWay = new Set<Promise<void>>()
+  const failures: Failure[] = []
+  let next = from
+  while (failures.length === 0 && !signal.aborted) {
+    const command = readCommand(context.store, commandId)
+    if (!command || command.endedAt || command.deadline <= context.world.now()) break
+    if (next >= command.contentSize) break
+    if (underWay.size === chunksAtOnce || next - command.contentTaken >= windowBytes) {
+      // Not the progress while chunks are under way: where one of them fails, there will be none.
+      await (underWay.size > 0 ? Promise.race(underWay) : progress.next(signal))
+      continue
+    }
+    const offset = next
+    const chunkBytes = chunkBytesWithin(context.postLimit.bytes())
+    const post = async () => await postChunk(sending, command, { offset, chunkBytes })
+    const posting = slots
+      .use(command.clusterId, post)
+      .catch((error: unknown) => void failures.push({ offset, error }))
+      .finally(() => underWay.delete(posting))
+    underWay.add(posting)
+    next += chunkBytes
   }
-  return { until }
+  await Promise.all(underWay)
+  return failures.toSorted((one, other) => one.offset - other.offset)[0]
 }
 
-/** @returns how many bytes went out. */
 async function postChunk(
   { context, contents, signal }: Sending,
   command: StoredCommand,
   { offset, chunkBytes }: { offset: number; chunkBytes: number },
-): Promise<number> {
+): Promise<void> {
   const { config, postLimit, queue, store, world } = context
   const instance = readInstance(store, command.instanceId)
   const replyKey = readReplyKey(store, command.clusterId, command.id)
   const { contentSha256 } = command
-  if (!instance || !replyKey || contentSha256 === null) return 0
+  if (!instance || !replyKey || contentSha256 === null) return
   const bytes = await contents.read(contentSha256, offset, chunkBytes)
   if (bytes.length === 0) throw new RangeError('a stored content is shorter than it was')
   const body = await sealInput({ offset, bytes }, { id: command.id, replyKey })
@@ -149,5 +138,4 @@ async function postChunk(
     if (error instanceof MessageTooLargeError) postLimit.lower(body.sealed.length, error)
     throw error
   }
-  return bytes.length
 }
