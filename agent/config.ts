@@ -4,8 +4,11 @@ import { NetworkOptions } from '../protocol/network/network-options.ts'
 
 /** How the agent asks its command queue for work. */
 export const PollOptions = z.strictObject({
-  /** How long the queue may hold a claim request open, in seconds. Stock Zaqar ignores it. */
-  waitSeconds: z.int().min(0).max(300).default(30),
+  /**
+   * How long the queue may hold a claim request open at most, in seconds. The agent begins at 30, and finds out what the path
+   * to the queue carries. Stock Zaqar ignores it.
+   */
+  waitSeconds: z.int().min(0).max(300).default(300),
   /** How long claimed messages stay hidden, in seconds: after a crash between claim and journal they come back this late. */
   claimTtlSeconds: z.int().min(60).max(43_200).default(60),
   /** Messages per claim. Zaqar gives at most 20. */

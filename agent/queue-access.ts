@@ -4,10 +4,19 @@ import type { ClaimResult } from '../protocol/zaqar/claims.ts'
 import type { NewMessage } from '../protocol/zaqar/split-into-posts.ts'
 import type { ClaimRef } from '../protocol/zaqar/transport.ts'
 import type { ZaqarClient } from '../protocol/zaqar/zaqar-client.ts'
+import { createAdaptiveWait } from './adaptive-wait.ts'
 import { type Connect, queueNamed } from './connect.ts'
 import type { CredentialsKeeper } from './enrol/credentials-keeper.ts'
 import { createGatewayPath } from './gateway-path.ts'
 import type { Log } from './log.ts'
+
+interface Parts {
+  connect: Connect
+  /** No claim is to be held longer, in seconds. */
+  longestWaitSeconds: number
+  world: World
+  log: Log
+}
 
 /** What a claim brought, and which way it went. `nobody` was asked when the gateway has just failed. */
 export type ClaimOutcome = ClaimResult & { via: 'queue' | 'gateway' | 'nobody' }
@@ -15,7 +24,7 @@ export type ClaimOutcome = ClaimResult & { via: 'queue' | 'gateway' | 'nobody' }
 /** What an enrolled agent can do at its queues, and nothing more. Errors: those of the Zaqar client. */
 export interface QueueAccess extends AsyncDisposable {
   claim: (
-    options: { limit: number; ttlSeconds: number; waitSeconds: number },
+    options: { limit: number; ttlSeconds: number },
     signal: AbortSignal,
   ) => Promise<ClaimOutcome>
   /** Which way the present claim goes, or the last one went; undefined before the first. */
@@ -34,7 +43,7 @@ export interface QueueAccess extends AsyncDisposable {
  */
 export function createQueueAccess(
   keeper: CredentialsKeeper,
-  { connect, world, log }: { connect: Connect; world: World; log: Log },
+  { connect, longestWaitSeconds, world, log }: Parts,
 ): QueueAccess {
   let open: { endpoint: string; client: ZaqarClient } | undefined
   const connectTo = (endpoint: string) => {
@@ -49,6 +58,9 @@ export function createQueueAccess(
     return open.client
   }
   const gateway = createGatewayPath({ connect: connectTo, world, log })
+  // They lie on paths of their own.
+  const queueWait = createAdaptiveWait(longestWaitSeconds, world)
+  const gatewayWait = createAdaptiveWait(longestWaitSeconds, world)
   let via: 'queue' | 'gateway' | undefined
   return {
     claimsVia: () => via,
@@ -56,14 +68,17 @@ export function createQueueAccess(
       const credentials = keeper.credentials()
       const auth = { kind: 'signed', url: credentials.claim } as const
       const queue = queueNamed(credentials.claim)
-      const call = { ...options, auth, signal }
+      const askOf = (client: ZaqarClient) => async (waitSeconds: number) =>
+        await client.claimMessages(queue, { ...options, auth, signal, waitSeconds })
+      const { endpoint, gateway: gatewayUrl = endpoint } = credentials
       const through = gateway.clientFor(credentials)
       via = through === undefined ? 'queue' : 'gateway'
       if (through === undefined) {
-        return { ...(await clientFor(credentials).claimMessages(queue, call)), via: 'queue' }
+        const found = await queueWait.claim(endpoint, askOf(clientFor(credentials)))
+        return { ...found, via: 'queue' }
       }
       try {
-        const found = await through.claimMessages(queue, call)
+        const found = await gatewayWait.claim(gatewayUrl, askOf(through))
         gateway.noteSuccess()
         return { ...found, via: 'gateway' }
       } catch (error) {

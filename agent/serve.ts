@@ -70,7 +70,10 @@ export async function serve(parts: ServeParts): Promise<void> {
   const { world, log, policy, stop } = parts
   const keeper = keepCredentials(introduction.enrolment, introduction.parts, closing)
   const journal = measureJournal(parts.journal, metrics)
-  await using opened = createQueueAccess(keeper, introduction.parts)
+  await using opened = createQueueAccess(keeper, {
+    ...introduction.parts,
+    longestWaitSeconds: config.poll.waitSeconds,
+  })
   const queue = measureQueue(opened, metrics, world)
   const persistence = { keeper, lookout: introduction.parts.lookout, world, log }
   const outbox = createOutbox(queue, persistence, closing)

@@ -10,8 +10,8 @@ export interface AgentMetrics extends Pick<Metrics, 'render'> {
   noteRequest: (action: string, outcome: string, seconds: number) => void
 }
 
-/** Upper ends of the buckets, in seconds. A claim's long poll takes 30. */
-const requestBounds = [0.005, 0.025, 0.1, 0.5, 2.5, 10, 30, 60]
+/** Upper ends of the buckets, in seconds. A claim's long poll takes up to `poll.waitSeconds`. */
+const requestBounds = [0.005, 0.025, 0.1, 0.5, 2.5, 10, 30, 60, 120, 300]
 
 /** @param status is asked whenever the metrics are. */
 export function createAgentMetrics(status: () => Status): AgentMetrics {

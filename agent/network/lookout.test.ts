@@ -37,6 +37,18 @@ describe('whoever waits for the network', () => {
     await later
   })
 
+  test('acts when somebody else has got through, until that is over', () => {
+    const lookout = createLookout(fakeWorld(), () => 'the same')
+    let count = 0
+    const watch = lookout.whenBack(() => {
+      count += 1
+    })
+    lookout.cameBack()
+    watch[Symbol.dispose]()
+    lookout.cameBack()
+    expect(count).toBe(1)
+  })
+
   test('leaves nothing behind when it gives up', async () => {
     const world = fakeWorld()
     const stop = new AbortController()

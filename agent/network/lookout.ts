@@ -8,6 +8,8 @@ export interface Lookout {
   untilBack: (signal: AbortSignal) => Promise<void>
   /** Somebody has got through after a failure: all who wait may try again. */
   cameBack: () => void
+  /** Acts each time that somebody says so, until it is disposed of. */
+  whenBack: (act: () => void) => Disposable
 }
 
 /** How often the network is looked at while somebody waits, in milliseconds. */
@@ -21,6 +23,7 @@ export function createLookout(
   look: () => string = lookAtNetwork,
 ): Lookout {
   let back = Promise.withResolvers<void>()
+  const acts = new Set<() => void>()
 
   const untilItChanges = async (signal: AbortSignal): Promise<void> => {
     const before = look()
@@ -47,6 +50,11 @@ export function createLookout(
     cameBack: () => {
       back.resolve()
       back = Promise.withResolvers()
+      for (const act of acts) act()
+    },
+    whenBack: (act) => {
+      acts.add(act)
+      return { [Symbol.dispose]: () => void acts.delete(act) }
     },
   }
 }

@@ -63,7 +63,7 @@ function anOutboxTo(post: (sealed: string[]) => Promise<void>) {
         renewed: unused,
         watch: unused,
       },
-      lookout: { untilBack: unused, cameBack: note },
+      lookout: { untilBack: unused, cameBack: note, whenBack: unused },
       world,
       log: { debug: note, info: note, warn: note, error: note },
     },

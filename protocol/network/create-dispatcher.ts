@@ -13,7 +13,10 @@ export interface DispatcherOptions {
 
 /** How long a connection may take to come about, in milliseconds; a peer that drops packets says nothing. */
 const connectTimeoutMs = 10_000
-/** After so long without a byte TCP asks the peer whether it is there, in milliseconds. Deadlines of requests come first. */
+/**
+ * After so long without a byte TCP asks the peer whether it is there, in milliseconds; Node asks ten times, a second apart. So a
+ * peer that has silently gone is missed within 40 s, however long a claim may be held.
+ */
 const keepAliveProbeMs = 30_000
 
 /**

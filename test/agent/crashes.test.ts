@@ -24,6 +24,35 @@ const emptied = async ({ controller, world }: Stage) => {
   })
 }
 
+test('an agent whose held claim is lost without a word asks anew once another request gets through again', async () => {
+  await using stage = await setStage()
+  const { controller, gate } = stage
+  stage.startAgent()
+  await enrolled(stage)
+  await waitFor('a claim that is held', async () => gate.passed.some(isClaim))
+  const isLost = Promise.withResolvers<void>()
+  const isRefused = Promise.withResolvers<void>()
+  const never = Promise.withResolvers<'drop'>()
+  gate.setGate({
+    before: async (passing) => {
+      if (isClaim(passing)) {
+        isLost.resolve()
+        return await never.promise
+      }
+      if (!isReply(passing)) return 'pass'
+      isRefused.resolve()
+      return 'drop'
+    },
+  })
+  const first = await controller.send(print)
+  await Promise.all([isLost.promise, isRefused.promise])
+  gate.setGate({})
+  await controller.result(first)
+  const second = await controller.send(print)
+  expect((await controller.result(second)).state).toBe('succeeded')
+  never.resolve('drop')
+})
+
 describe('an agent that is killed and started again', () => {
   test.for([
     ['a claim was given to it', isClaim, 'after'],
