@@ -28,7 +28,7 @@ export interface HeldClaim {
  * look after an announcement, in milliseconds.
  */
 const eagerPausesMs = [10, 25, 50, 100, 250, 1000]
-/** When announcements of a queue keep bringing nothing, whoever makes them. */
+/** When announcements of a queue keep bringing nothing, whoever makes them; and for who is not the newest to wait there. */
 const wearyPausesMs = [2000]
 
 /**
@@ -48,7 +48,7 @@ export async function holdClaim(
   claim.onGone(visit.leave)
   let why: WaitEnd = 'time'
   while (why === 'time' || why === 'announced') {
-    const pausesMs = why === 'announced' ? pausesFor(queue, known) : [0]
+    const pausesMs = why === 'announced' ? pausesFor(queue, visit, known) : [0]
     const isDue = why === 'announced' || known.lookDueMs(queue, url) <= world.monotonicMs()
     const answer = isDue ? await lookUntilFound(parts, claim, visit, pausesMs) : undefined
     if (answer !== undefined) return answer
@@ -58,8 +58,8 @@ export async function holdClaim(
   return undefined
 }
 
-function pausesFor(queue: string, known: KnownQueues): readonly number[] {
-  return known.takeCredit(queue) ? eagerPausesMs : wearyPausesMs
+function pausesFor(queue: string, visit: Visit, known: KnownQueues): readonly number[] {
+  return visit.isNewest() && known.takeCredit(queue) ? eagerPausesMs : wearyPausesMs
 }
 
 async function lookUntilFound(

@@ -14,10 +14,19 @@ let between: GateProxy
 let world: FakeWorld
 let gateway: Gateway
 let agents: Agent
+/** Requests that the queue service has answered, in tests that set no gate of their own. */
+let answered: number
 
 beforeEach(async () => {
   queue = await openTestQueue()
   between = await startGateProxy(queue.service.url)
+  answered = 0
+  between.setGate({
+    after: async () => {
+      answered += 1
+      return 'pass'
+    },
+  })
   world = fakeWorld()
   gateway = await openGateway({ upstream: between.url, port: 0, notifyPort: 0 }, world)
   agents = new Agent({ connections: null, headersTimeout: 0, bodyTimeout: 0 })
@@ -37,6 +46,11 @@ async function countHeld(): Promise<number> {
 
 async function untilHeld(count: number): Promise<void> {
   await expect.poll(countHeld, { interval: 5, timeout: 4000 }).toBe(count)
+}
+
+/** Resolves when the queue service has answered so many requests: those that are held by then have looked in vain. */
+async function untilAnswered(count: number): Promise<void> {
+  await expect.poll(() => answered, { interval: 5, timeout: 4000 }).toBe(count)
 }
 
 /** Claims that have gone through to the queue service. */
@@ -110,7 +124,7 @@ describe('a claim through the gateway', () => {
 
   test('is held until its queue is announced, and asks for nothing meanwhile', async () => {
     const waiting = claim('q')
-    await untilHeld(1)
+    await untilAnswered(1)
     await queue.post('q', 'here')
     expect(await notify('other')).toBe(204)
     await world.advance(1000)
@@ -133,6 +147,22 @@ describe('a claim through the gateway', () => {
     await queue.post('q', 'late')
     await advanceUntilLooks(4)
     expect((await waiting).bodies).toEqual(['late'])
+  })
+
+  test('looks before older ones of its queue, whose connections may have died', async () => {
+    const older = claim('q', { wait: 60 })
+    await untilAnswered(1)
+    // Another signed URL, so that it looks at once.
+    const newer = claim('q', { headers: await signedUrlHeaders(queue, 'q', 'claims', 'POST') })
+    await untilAnswered(2)
+    await queue.post('q', 'here')
+    await notify('q')
+    await advanceUntilLooks(3)
+    expect((await newer).bodies).toEqual(['here'])
+    // It does look, only later.
+    await queue.post('q', 'one more')
+    await advanceUntilLooks(4)
+    expect((await older).bodies).toEqual(['one more'])
   })
 
   test('is not lost when it is announced while the first look is on its way', async () => {

@@ -11,6 +11,8 @@ export interface Visit extends Disposable {
   next: (endMs: number) => Promise<WaitEnd>
   /** Its client has gone. */
   leave: () => void
+  /** Whether no other request came for this queue since. An older one may be of a connection that died silently. */
+  isNewest: () => boolean
   /** Whether the client has gone, or the gateway closes. */
   isOver: () => boolean
   /** Aborted then. Made when it is asked for: a signal for each of thousands who wait would be a third of what they take. */
@@ -70,6 +72,7 @@ export class WaitingAgents implements Disposable {
       leave: () => {
         this.#end(waiter, 'left')
       },
+      isNewest: () => [...(this.#queues.get(queue) ?? [])].at(-1) === waiter,
       isOver: () => waiter.isOver,
       over: () => {
         waiter.abort ??= new AbortController()

@@ -17,6 +17,11 @@ export interface ListenOptions {
 
 /** Agents come back to a connection after minutes: making one, with TLS, costs more than keeping it. */
 const keepAliveMs = 600_000
+/**
+ * After so long without a byte TCP asks the client whether it is there; Node asks ten times, a second apart. Who waits for a
+ * message may be silent for minutes, and one that is given to a dead connection comes back only when its claim ends.
+ */
+const probe = { keepAlive: true, keepAliveInitialDelay: 60_000 }
 /** Connections that wait to be accepted: a whole fleet may come back at one moment. The kernel has a bound of its own. */
 const backlog = 4096
 /** For a whole request to arrive; who is slower is cut off. */
@@ -47,11 +52,11 @@ export async function listen(
 }
 
 function createServer({ tls }: ListenOptions, answer: RequestListener): Server {
-  if (tls === undefined) return createHttpServer(answer)
+  if (tls === undefined) return createHttpServer(probe, answer)
   try {
     const cert = readFileSync(tls.certFile)
     const key = readFileSync(tls.keyFile)
-    return createHttpsServer({ cert, key, minVersion: 'TLSv1.2' }, answer)
+    return createHttpsServer({ ...probe, cert, key, minVersion: 'TLSv1.2' }, answer)
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error)
     throw new ConfigInvalidError(

@@ -91,7 +91,7 @@ describe('a claim that waits', () => {
     expect(bodiesOf(await first)).toEqual([1])
   })
 
-  test('is answered in the order in which it came, one message to one', async () => {
+  test('is answered before older ones, whose connections may have died; one message to one', async () => {
     await using queue = await openTestQueue()
     const replies: Array<ReturnType<TestQueue['send']>> = []
     for (let index = 1; index <= 5; index += 1) {
@@ -99,12 +99,12 @@ describe('a claim that waits', () => {
       await untilHeld(queue, index)
     }
     await queue.post('q', 1, 2)
-    const served = await Promise.all(replies.slice(0, 2))
-    expect(served.map(bodiesOf)).toEqual([[1], [2]])
+    const served = await Promise.all(replies.slice(-2))
+    expect(served.map(bodiesOf)).toEqual([[2], [1]])
     await untilHeld(queue, 3)
     await queue.post('q', 3, 4, 5)
-    const rest = await Promise.all(replies.slice(2))
-    expect(rest.map(bodiesOf)).toEqual([[3], [4], [5]])
+    const rest = await Promise.all(replies.slice(0, -2))
+    expect(rest.map(bodiesOf)).toEqual([[5], [4], [3]])
   })
 
   test('is woken by the release of another claim', async () => {

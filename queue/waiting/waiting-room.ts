@@ -23,8 +23,9 @@ interface Waiter<Found> extends WaitRequest<Found> {
 
 /**
  * Holds requests without a thread, a timer or a poll for any of them. They are tried again, the
- * oldest first, when their queue got free messages: within the transaction that freed them, so that
- * a post and the claims it satisfies share one flush. One message wakes one taker.
+ * newest first, when their queue got free messages: within the transaction that freed them, so that
+ * a post and the claims it satisfies share one flush. One message wakes one taker. Of an agent whose
+ * connection died silently an older request may still wait here: what it took would be gone until its claim ends.
  */
 export class WaitingRoom<Found> implements Disposable {
   readonly #store: Store
@@ -87,7 +88,7 @@ export class WaitingRoom<Found> implements Disposable {
       for (const name of this.#store.takeFreed()) {
         // Who only looks comes first: a message that is taken at once was there to be seen.
         for (const waiter of this.#waitersOf(name, false)) this.#tryAgain(waiter)
-        for (const waiter of this.#waitersOf(name, true)) {
+        for (const waiter of this.#waitersOf(name, true).toReversed()) {
           // Nothing left for one taker is nothing left for those behind it.
           if (!this.#tryAgain(waiter)) break
         }
@@ -95,8 +96,8 @@ export class WaitingRoom<Found> implements Disposable {
     }
   }
 
-  #waitersOf(queue: QueueName, takes: boolean): Iterable<Waiter<Found>> {
-    return this.#queues.get(keyOf({ queue, takes })) ?? []
+  #waitersOf(queue: QueueName, takes: boolean): Waiter<Found>[] {
+    return [...(this.#queues.get(keyOf({ queue, takes })) ?? [])]
   }
 
   /** @returns whether the waiter is done. */
