@@ -39,7 +39,7 @@ async function measure(settings: BenchSettings): Promise<Report> {
       world,
     )
   const fleet = opened.use(startFleet(connect, world))
-  const idleMs = settings.budgetMs / counts.length
+  const idleMs = settings.budgetMs / counts.length / 2
   const measureCost = async () => {
     process.kill(pid, 'SIGUSR2')
     await world.sleep(collectionMs)
@@ -52,6 +52,11 @@ async function measure(settings: BenchSettings): Promise<Report> {
     await fleet.growTo(count)
     await deliver(fleet, connect(), 10, world)
     addCosts(report, count, alone, await measureCost())
+    {
+      await using _beating = fleet.beat()
+      const { idleCpuMs } = await measureIdle(pid, idleMs, () => 0, world)
+      addProcessor(report, `${count} waiting: processor, with heartbeats`, idleCpuMs)
+    }
     const times = await deliver(fleet, connect(), deliveries, world)
     for (const [what, samples] of Object.entries(times)) {
       addRows(report, `${count} waiting: ${what}`, 'ms', new Map([[side, samples]]))
@@ -59,17 +64,22 @@ async function measure(settings: BenchSettings): Promise<Report> {
     settings.keep(report)
   }
   report.notes.push(
-    "the agents are many in one process: each has the agents' own client, a signed URL, a queue and a connection of its own, and asks again every 30 s; all their first waits differ",
+    "the agents are many in one process: each has the agents' own client, a signed URL, a queue and a connection of its own, and asks again as an agent does that has been idle for half an hour, after 270 to 300 s; all their first waits differ",
+    'with heartbeats: one a minute from each, over few connections, claimed by twenty and deleted as by a controller; they are no part of the row without',
     'memory is what the service holds (RSS) after a collection of garbage, without what it held with one agent; the kernel has its buffers besides',
   )
   return report
 }
 
+function addProcessor(report: Report, what: string, msPerTenMinutes: number): void {
+  addRows(report, what, '%', new Map([[side, [msPerTenMinutes / (600_000 / 100)]]]))
+}
+
 function addCosts(report: Report, count: number, alone: IdleCost, cost: IdleCost): void {
-  const add = (what: string, unit: 'KiB' | 'MiB' | '%', value: number) => {
+  const add = (what: string, unit: 'KiB' | 'MiB', value: number) => {
     addRows(report, `${count} waiting: ${what}`, unit, new Map([[side, [value]]]))
   }
-  add('processor', '%', cost.idleCpuMs / (600_000 / 100))
+  addProcessor(report, `${count} waiting: processor`, cost.idleCpuMs)
   add('memory of the service', 'MiB', cost.rssBytes / 1024 ** 2)
   // Of fewer the memory is lost in what a heap gains and loses by itself.
   if (count < 1000) return
