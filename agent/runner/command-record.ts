@@ -5,11 +5,12 @@ import { z } from 'zod'
 import { Result } from '../../protocol/messages/replies.ts'
 import { isAlive, readProcess } from './process-table.ts'
 
+/** A process, told from all others that ever had or will have its number. */
+export const Keeper = z.object({ bootId: z.string(), pid: z.int(), startTicks: z.string() })
+export type Keeper = z.output<typeof Keeper>
+
 /** The mark that a command was begun, and by which process: made once, before anything runs. */
-const Begun = z.object({
-  startedAt: z.iso.datetime(),
-  keeper: z.object({ bootId: z.string(), pid: z.int(), startTicks: z.string() }),
-})
+const Begun = z.object({ startedAt: z.iso.datetime(), keeper: Keeper })
 type Begun = z.output<typeof Begun>
 
 /** What a command's directory says of it. */
@@ -40,10 +41,10 @@ export function markBegun(directory: string, startedAt: Date): boolean {
   return true
 }
 
-let self: Begun['keeper'] | undefined
+let self: Keeper | undefined
 
 /** Read once: for as long as this process lives, none of it changes. */
-function describeSelf(): Begun['keeper'] {
+export function describeSelf(): Keeper {
   self ??= {
     bootId: readBootId(),
     pid: process.pid,
@@ -84,8 +85,12 @@ export async function readRecord(directory: string): Promise<RecordedState> {
   return {
     kind: 'begun',
     startedAt: new Date(startedAt),
-    keeperAlive: keeper.bootId === readBootId() && isAlive(keeper),
+    keeperAlive: keeperLives(keeper),
   }
+}
+
+export function keeperLives(keeper: Keeper): boolean {
+  return keeper.bootId === readBootId() && isAlive(keeper)
 }
 
 /** The `code` of a system error. */

@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util'
 import { realWorld } from '../../protocol/real-world.ts'
 import { removeAllSecrets, secretsHomes } from '../secrets/secret-files.ts'
 import { findControlGroupHome, removeEmptyGroups } from './control-group.ts'
+import { noteRunner } from './hung-runner.ts'
 import { exitWhenIdle } from './idle-exit.ts'
 import { keepGroups } from './left-groups.ts'
 import { createPipePool } from './pipe-pool.ts'
@@ -37,6 +38,7 @@ void serveUntilIdle()
 async function serveUntilIdle(): Promise<void> {
   using lock = await takeRunnerLock(join(state, 'runner.lock'), socketPath, world)
   if (lock !== null) {
+    noteRunner(state)
     const groupHome = findControlGroupHome()
     removeEmptyGroups(groupHome)
     removeAllSecrets(secretsHomes(state))

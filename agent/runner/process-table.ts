@@ -7,6 +7,8 @@ export interface ProcessEntry {
   group: number
   session: number
   startTicks: string
+  /** Such as `S`: it waits, `T`: it is stopped, `D`: it waits in the kernel, and no signal ends that. */
+  state: string
   program: string
 }
 
@@ -28,13 +30,14 @@ export function readProcess(pid: number): ProcessEntry | undefined {
   const nameEnd = text.lastIndexOf(')')
   const [state, parent, group, session, ...rest] = text.slice(nameEnd + 2).split(' ')
   const startTicks = rest[15]
-  if (startTicks === undefined || state === 'Z' || state === 'X') return undefined
+  if (startTicks === undefined || !state || state === 'Z' || state === 'X') return undefined
   return {
     pid,
     parent: Number(parent),
     group: Number(group),
     session: Number(session),
     startTicks,
+    state,
     program: text.slice(text.indexOf('(') + 1, nameEnd),
   }
 }

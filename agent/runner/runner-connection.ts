@@ -3,6 +3,7 @@ import { createConnection } from 'node:net'
 import { join } from 'node:path'
 import { z } from 'zod'
 import type { World } from '../../protocol/world.ts'
+import { endHungRunner, untilHung } from './hung-runner.ts'
 import { type LineChannel, openLineChannel } from './line-channel.ts'
 import { lineLimitBytes, RunnerMessage, RunnerRequest } from './runner-protocol.ts'
 import { RunnerOutdatedError, RunnerUnreachableError, startRunner } from './start-runner.ts'
@@ -10,7 +11,10 @@ import { RunnerOutdatedError, RunnerUnreachableError, startRunner } from './star
 type WithoutSerial<T> = T extends unknown ? Omit<T, 'serial'> : never
 type Question = WithoutSerial<RunnerRequest>
 
-/** The one connection to the runner: made when it is needed, and again when it breaks. Every question may be repeated. */
+/**
+ * The one connection to the runner: made when it is needed, and again when it breaks. Every question may be repeated. A runner
+ * whose event loop answers nothing for three minutes, not even a ping, is killed, and the connection given up.
+ */
 export interface RunnerConnection {
   /**
    * Asks, and starts a runner if there is none.
@@ -73,13 +77,39 @@ export function createRunnerConnection(options: ConnectionOptions, world: World)
     } finally {
       connecting = undefined
     }
-    const opened = openLineChannel(socket, lineLimitBytes, hear)
+    let hasSpoken = true
+    const opened = openLineChannel(socket, lineLimitBytes, (json) => {
+      hasSpoken = true
+      hear(json)
+    })
     channel = opened
-    lastSerial += 1
-    const hello = { kind: 'hello', serial: lastSerial, version: options.version } as const
-    opened.send(z.encode(RunnerRequest, hello))
+    say(opened, { kind: 'hello', version: options.version })
     void forget(opened)
+    const look = () => {
+      const seen = { hasSpoken }
+      hasSpoken = false
+      say(opened, { kind: 'ping' })
+      return seen
+    }
+    watchOver(opened, look).catch(() => {})
     return opened
+  }
+
+  /** Whether it is answered does not matter here. */
+  const say = (opened: LineChannel, question: Question) => {
+    lastSerial += 1
+    opened.send(z.encode(RunnerRequest, { ...question, serial: lastSerial }))
+  }
+
+  const watchOver = async (
+    opened: LineChannel,
+    look: Parameters<typeof untilHung>[0],
+  ): Promise<void> => {
+    const gone = new AbortController()
+    void opened.closed.then(() => gone.abort())
+    await untilHung(look, world, gone.signal)
+    await endHungRunner(options.stateDirectory, world)
+    opened.close()
   }
 
   const start = async () => {

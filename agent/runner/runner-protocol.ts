@@ -28,6 +28,8 @@ export const RunnerRequest = z.discriminatedUnion('kind', [
     bytes: Bytes,
     end: z.boolean(),
   }),
+  /** Whether somebody is there. */
+  z.strictObject({ kind: z.literal('ping'), serial }),
   /** Output below was read and deleted: there is room again. */
   z.strictObject({ kind: z.literal('discarded'), serial, id: z.uuid(), below: z.int().min(0) }),
 ])

@@ -83,6 +83,7 @@ export function createAgentService(parts: RunnerParts, options: ServiceOptions):
       }
       return { kind: 'done', serial }
     }
+    if (request.kind === 'ping') return { kind: 'done', serial }
     if (request.kind === 'begin') begin(request.spec, channel)
     const care = cares.get(request.kind === 'begin' ? request.spec.id : request.id)
     switch (request.kind) {
