@@ -55,12 +55,19 @@ export async function launchProgram(
   if (!verdict.found) return { ok: false, reason: verdict.reason, message: verdict.message }
   const { user, isCurrent } = verdict
   // Before anything looks at them: whoever looks at a file server that is gone waits for ever, with all other commands.
-  const silent = await probe.findUnresponsive(() => pathsOf(spec, user, isCurrent))
+  const env = buildEnvironment(spec, user)
+  const silent = await probe.findUnresponsive(
+    () => pathsOf(spec, user, isCurrent),
+    () => {
+      const directory = findDirectory(spec, user)
+      const program = findProgram(programOf(spec), env['PATH'] ?? '', directory)
+      return program.found ? { path: program.path, directory } : undefined
+    },
+  )
   if (silent !== undefined) return unresponsive(silent)
   const cwd = findDirectory(spec, user)
   if (!isDirectory(cwd)) return noSuchDirectory(cwd)
 
-  const env = buildEnvironment(spec, user)
   if (Object.values(env).some((value) => value.includes('\0'))) return nulByte
   const program = findProgram(programOf(spec), env['PATH'] ?? '', cwd)
   if (!program.found) return noProgram(programOf(spec), program.reason)

@@ -7,10 +7,18 @@ const threeMounts = ['/mnt/a', '/mnt/b', '/mnt/c']
   .map((at) => `40 26 0:50 / ${at} rw - nfs4 s:/x rw`)
   .join('\n')
 
+/** What is read of a file whose server is gone. */
+const never = 'never'
+
 /** File systems that answer when they are told to; unless said otherwise they lie at /mnt/a, /mnt/b and /mnt/c. */
-function aMachine(mountinfo = threeMounts, links: Record<string, string> = {}) {
+function aMachine(
+  mountinfo = threeMounts,
+  links: Record<string, string> = {},
+  heads: Record<string, string> = {},
+) {
   const world = fakeWorld()
   const looks = new Map<string, PromiseWithResolvers<void>>()
+  const reads: string[] = []
   const probe = createPathProbe(world, {
     readMounts: () => mountinfo,
     readLink: (path) => links[path],
@@ -18,6 +26,11 @@ function aMachine(mountinfo = threeMounts, links: Record<string, string> = {}) {
       const answer = Promise.withResolvers<void>()
       looks.set(path, answer)
       await answer.promise
+    },
+    readHead: async (path) => {
+      reads.push(path)
+      if (heads[path] === never) await new Promise(() => undefined)
+      return Buffer.from(heads[path] ?? '')
     },
   })
   const find = async (...paths: string[]) => await probe.findUnresponsive(() => paths)
@@ -27,7 +40,12 @@ function aMachine(mountinfo = threeMounts, links: Record<string, string> = {}) {
     await world.advance(5000)
     return await found
   }
-  return { world, looks, probe, find, hang }
+  const execute = async (path: string) =>
+    await probe.findUnresponsive(
+      () => [],
+      () => ({ path, directory: '/work' }),
+    )
+  return { world, looks, reads, probe, find, hang, execute }
 }
 
 describe('a path that leads to another machine', () => {
@@ -127,6 +145,39 @@ describe('a file system that does not answer', () => {
   })
 })
 
+describe('a script that is to be executed', () => {
+  test.for([
+    ['its interpreter', { '/bin/tool': '#!/mnt/a/sh\n' }],
+    ['one that is named from the directory it starts in', { '/bin/tool': '#!../mnt/a/sh\n' }],
+    ['the interpreter of its interpreter', { '/bin/tool': '#!/bin/i\n', '/bin/i': '#!/mnt/a/sh' }],
+  ] as const)('is not executed where %s does not answer', async ([, heads]) => {
+    const { execute, world } = aMachine(threeMounts, {}, heads)
+    const found = execute('/bin/tool')
+    await world.untilSleeping()
+    await world.advance(5000)
+    expect(await found).toBe('/mnt/a/sh')
+  })
+
+  test('is not executed where it cannot be read in time, and its file system is asked no more', async () => {
+    const { execute, world, reads } = aMachine(threeMounts, {}, { '/mnt/a/tool': never })
+    const both = [execute('/mnt/a/tool'), execute('/mnt/a/tool')]
+    await world.untilSleeping()
+    await world.advance(5000)
+    expect(await Promise.all(both)).toEqual(['/mnt/a/tool', '/mnt/a/tool'])
+    expect(reads).toEqual(['/mnt/a/tool'])
+  })
+
+  test('is executed where all answer, and one that names itself is not followed for ever', async () => {
+    const heads = { '/mnt/a/tool': '#!/bin/sh\n', '/bin/sh': '\x7fELF' }
+    const { execute, reads } = aMachine(threeMounts, {}, heads)
+    expect(await execute('/mnt/a/tool')).toBeUndefined()
+    expect(reads).toEqual(['/mnt/a/tool', '/bin/sh'])
+    const round = aMachine(threeMounts, {}, { '/bin/round': '#!/bin/round\n' })
+    expect(await round.execute('/bin/round')).toBeUndefined()
+    expect(round.reads.length).toBeLessThan(10)
+  })
+})
+
 test('where there is nothing far, nothing is asked, not even which paths there are', async () => {
   const { probe, looks } = aMachine('26 1 8:1 / / rw,relatime - ext4 /dev/vda1 rw')
   let listed = 0
@@ -134,6 +185,10 @@ test('where there is nothing far, nothing is asked, not even which paths there a
     listed += 1
     return []
   }
-  expect(await probe.findUnresponsive(listPaths)).toBeUndefined()
+  const findProgram = () => {
+    listed += 1
+    return undefined
+  }
+  expect(await probe.findUnresponsive(listPaths, findProgram)).toBeUndefined()
   expect(listed + looks.size).toBe(0)
 })

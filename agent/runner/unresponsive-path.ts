@@ -2,6 +2,7 @@ import { lstatSync, readFileSync, readlinkSync } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import type { World } from '../../protocol/world.ts'
+import { parseInterpreter, readHead } from './interpreter.ts'
 
 /**
  * Whether paths lie on a file system that does not answer: an NFS server that is gone keeps whoever looks waiting, for
@@ -11,11 +12,21 @@ export interface PathProbe {
   /**
    * The first of the paths that does not answer in time; `undefined` when all do.
    *
-   * @param listPaths - Is not called, so that it costs nothing, on a machine whose file systems are all its own.
+   * Neither function is called, so that it costs nothing, on a machine whose file systems are all its own.
+   *
+   * @param findProgram what will be executed, called when all paths answer: where it is a script, the kernel goes on to the
+   * interpreter in its first line, and to that one's.
    */
   findUnresponsive: (
     listPaths: () => readonly string[] | Promise<readonly string[]>,
+    findProgram?: () => Program | undefined,
   ) => Promise<string | undefined>
+}
+
+interface Program {
+  path: string
+  /** Where it is started: names of interpreters may be relative to it. */
+  directory: string
 }
 
 /** How long a file system may take to answer, in milliseconds. */
@@ -26,6 +37,8 @@ const mountsLastMs = 1000
 const hangingLimit = 2
 /** Links in one path, as the kernel has it. @see path_resolution(7) */
 const linksLimit = 40
+/** Interpreters in turn, one more than the kernel follows. @see execve(2) */
+const interpretersLimit = 5
 
 /** What answers from another machine, or from a program. Names as in proc_pid_mountinfo(5); `nfsd` and `fusectl` are the kernel's. */
 const farTypes =
@@ -44,6 +57,8 @@ export interface FileSystem {
   readLink: (path: string) => string | undefined
   /** Looks at a path, which may last for ever. */
   look: (path: string) => Promise<unknown>
+  /** The first bytes of a regular file, `undefined` where there are none to be had; may last as long. */
+  readHead: (path: string) => Promise<Buffer | undefined>
 }
 
 const realFileSystem: FileSystem = {
@@ -58,11 +73,12 @@ const realFileSystem: FileSystem = {
     }
   },
   look: stat,
+  readHead,
 }
 
 export function createPathProbe(
   world: Pick<World, 'sleep' | 'monotonicMs'>,
-  { readMounts, readLink, look }: FileSystem = realFileSystem,
+  { readMounts, readLink, look, readHead: read }: FileSystem = realFileSystem,
 ): PathProbe {
   /** What was asked, as `findFarMount` names it, and has not answered: whether it does in time. */
   const asked = new Map<string, Promise<boolean>>()
@@ -77,7 +93,7 @@ export function createPathProbe(
     return known.mounts
   }
 
-  const ask = async (mount: string, path: string): Promise<boolean> => {
+  const ask = async (mount: string, question: () => Promise<unknown>): Promise<boolean> => {
     const over = new AbortController()
     const giveUp = () => {
       hanging.add(mount)
@@ -85,7 +101,7 @@ export function createPathProbe(
     }
     const late = world.sleep(patienceMs, over.signal).then(giveUp, () => true)
     // What it answers, an error too, does not matter.
-    const answered = look(path)
+    const answered = question()
       .catch(() => undefined)
       .then(() => {
         over.abort()
@@ -98,23 +114,61 @@ export function createPathProbe(
 
   const answers = async (mount: string, path: string): Promise<boolean> => {
     const before = asked.get(mount)
-    if (before) return await before
+    return before ? await before : await askNow(mount, async () => await look(path))
+  }
+
+  const askNow = async (mount: string, question: () => Promise<unknown>): Promise<boolean> => {
     if (hanging.size >= hangingLimit) return false
-    const verdict = ask(mount, path)
+    const verdict = ask(mount, question)
     asked.set(mount, verdict)
     return await verdict
   }
 
+  /** One after the other: the answer to somebody else's question says nothing of what the file holds. */
+  const readInTime = async (
+    mount: string | undefined,
+    path: string,
+  ): Promise<Buffer | undefined | 'no answer'> => {
+    if (mount === undefined) return await read(path)
+    for (let before = asked.get(mount); before; before = asked.get(mount)) {
+      if (!(await before)) return 'no answer'
+    }
+    let head: Buffer | undefined
+    const isAnswered = await askNow(mount, async () => {
+      head = await read(path)
+    })
+    return isAnswered ? head : 'no answer'
+  }
+
+  const findUnresponsiveInterpreter = async (
+    { path, directory }: Program,
+    farMountOf: (path: string) => string | undefined,
+  ): Promise<string | undefined> => {
+    let at = path
+    for (let count = 0; count < interpretersLimit; count += 1) {
+      const head = await readInTime(farMountOf(at), at)
+      if (head === 'no answer') return at
+      const interpreter = head && parseInterpreter(head)
+      if (interpreter === undefined) return undefined
+      at = resolve(directory, interpreter)
+      const mount = farMountOf(at)
+      if (mount !== undefined && !(await answers(mount, at))) return at
+    }
+    return undefined
+  }
+
   return {
-    findUnresponsive: async (listPaths) => {
+    findUnresponsive: async (listPaths, findProgram) => {
       const mounts = farMounts()
       if (mounts.size === 0) return undefined
       const readOnce = remember(readLink)
+      const farMountOf = (path: string) => findFarMount(path, mounts, readOnce)
       for (const path of await listPaths()) {
-        const mount = findFarMount(path, mounts, readOnce)
+        const mount = farMountOf(path)
         if (mount !== undefined && !(await answers(mount, path))) return path
       }
-      return undefined
+      const program = findProgram?.()
+      return program && (await findUnresponsiveInterpreter(program, farMountOf))
     },
   }
 }
