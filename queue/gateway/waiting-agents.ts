@@ -95,7 +95,10 @@ export class WaitingAgents implements Disposable {
     if (waiter.isOver) return this.#isClosed ? 'closed' : 'left'
     if (!waiter.isAnnounced) {
       const { promise, resolve } = Promise.withResolvers<WaitEnd>()
-      waiter.wait = { tick: this.#ends.add(waiter, endMs), settle: resolve }
+      waiter.wait = {
+        tick: this.#ends.add(waiter, endMs, this.#world.monotonicMs()),
+        settle: resolve,
+      }
       this.#alarm.setFor(endMs)
       const end = await promise
       if (end !== 'announced') return end

@@ -14,7 +14,7 @@ export async function createClaim(api: QueueApi, request: ApiRequest): Promise<A
   const limit = readLimit(request.query, 'limit', limits.maxPageSize, limits.defaultPageSize)
   const text = await request.readBody(limits.maxMetadataBytes)
   const times = readTimes(text.trim() === '' ? '{}' : text, api.bodies)
-  const wish = { id: randomUuid(api.world), limit, ...times }
+  const wish = { limit, ...times }
   return holdUntilFound(api, request, {
     takes: true,
     find: () => claimNow(api, request, wish),
@@ -27,7 +27,11 @@ function readTimes(text: string, bodies: RequestBodies) {
   return { ttlSeconds: ttl, graceSeconds: grace }
 }
 
-function claimNow(api: QueueApi, request: ApiRequest, wish: ClaimRequest): ApiReply | undefined {
+function claimNow(
+  api: QueueApi,
+  request: ApiRequest,
+  wish: Omit<ClaimRequest, 'id'>,
+): ApiReply | undefined {
   const { store } = api
   // A look costs no transaction: most claims of an idle agent find nothing.
   const queue = store.look((now) => {
@@ -36,14 +40,15 @@ function claimNow(api: QueueApi, request: ApiRequest, wish: ClaimRequest): ApiRe
   })
   if (queue === undefined) return undefined
   return store.change((now) => {
-    const claim = store.claims.make(queue, wish, now)
+    const id = randomUuid(api.world)
+    const claim = store.claims.make(queue, { id, ...wish }, now)
     if (claim === undefined) return undefined
     const showing = { queueName: queue.name, now }
     const shown = claim.messages.map((message) => showMessage(message, showing))
     return {
       status: 201,
       body: `{"messages":[${shown.join(',')}]}`,
-      headers: { Location: `${request.path}/${wish.id}` },
+      headers: { Location: `${request.path}/${id}` },
       onUndelivered: () => store.change(() => store.claims.takeBack(claim.key)),
     }
   })

@@ -21,7 +21,8 @@ export class Alarm implements Disposable {
     const wantedMs = Math.min(dueMs, this.#world.monotonicMs() + longestMs)
     if (this.#isOver || wantedMs >= this.#dueMs) return
     this.#dueMs = wantedMs
-    this.#cancel.abort()
+    // A reason of our own: the default one is an error with a stack trace, for nobody.
+    this.#cancel.abort('another moment')
     this.#cancel = new AbortController()
     void this.#sleep(wantedMs, this.#cancel.signal)
   }

@@ -70,8 +70,9 @@ export class WaitingRoom<Found> implements Disposable {
   hold(request: WaitRequest<Found>): { found: Promise<Found | undefined>; leave: () => void } {
     const { promise, resolve } = Promise.withResolvers<Found | undefined>()
     const waiter: Waiter<Found> = { ...request, tick: 0, settle: resolve }
-    const endMs = this.#world.monotonicMs() + request.waitSeconds * 1000
-    waiter.tick = this.#ends.add(waiter, endMs)
+    const nowMs = this.#world.monotonicMs()
+    const endMs = nowMs + request.waitSeconds * 1000
+    waiter.tick = this.#ends.add(waiter, endMs, nowMs)
     const key = keyOf(request)
     const queue = this.#queues.get(key)
     if (queue === undefined) this.#queues.set(key, new Set([waiter]))
