@@ -14,8 +14,8 @@ import { fileCommand } from './file-command.ts'
 /** What one API request may carry, in bytes. */
 export const stdinLimitBytes = chunkLimitBytes
 
-/** What one command carries, in bytes: base64 in JSON, signed and sealed, it grows to 2.4 times, and must stay below 256 KiB. */
-const pieceBytes = 90 * 1024
+/** What one command carries at most, in bytes. */
+const mostPieceBytes = 90 * 1024
 
 /**
  * Sends standard input to a running `exec` whose `stdin` is `open`, as commands of its own, in order.
@@ -32,10 +32,10 @@ export async function feedStdin(
   if (input.bytes.length > stdinLimitBytes) {
     throw new BodyTooLargeError(`send at most ${stdinLimitBytes} bytes of input at once`)
   }
-  const { store } = context
+  const { store, postLimit } = context
   const last = await store.write(() => {
     const { target, instance } = requireFed(context, targetId)
-    return cutInput(input).reduce(
+    return cutInput(input, pieceBytesWithin(postLimit.bytes())).reduce(
       (_, piece) =>
         fileCommand(context, instance, {
           operation: { name: 'stdin', target: targetId, ...piece },
@@ -67,8 +67,17 @@ function requireFed(
   return { target, instance }
 }
 
+/** Base64 in JSON, signed and sealed, it grows to 2.4 times, beside the rest of the command. Pure. */
+function pieceBytesWithin(postLimitBytes: number): number {
+  const room = Math.floor((postLimitBytes - 4096) / 2.45)
+  return Math.min(mostPieceBytes, Math.max(256, room))
+}
+
 /** At least one piece, since an end of file may come without bytes. Pure. */
-function cutInput({ offset, bytes, end }: { offset: number; bytes: Uint8Array; end: boolean }) {
+function cutInput(
+  { offset, bytes, end }: { offset: number; bytes: Uint8Array; end: boolean },
+  pieceBytes: number,
+) {
   const pieces: { offset: number; bytes: string; end: boolean }[] = []
   for (let from = 0; from === 0 || from < bytes.length; from += pieceBytes) {
     const piece = Buffer.from(bytes.subarray(from, from + pieceBytes)).toString('base64url')

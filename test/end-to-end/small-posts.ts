@@ -1,6 +1,8 @@
-import { createHash } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { execa } from 'execa'
 import { expect, test } from 'vitest'
 import type { OpenQueueUnderTest } from '../system/queue-under-test.ts'
 import { startCluster, type TestCluster } from '../system/start-cluster.ts'
@@ -57,6 +59,20 @@ export function describeSmallPosts(openQueue: OpenQueueUnderTest): void {
       size: 1_988_895,
       sha256: hash.digest('hex'),
     })
+  }, 120_000)
+
+  test('standard input is fed in pieces that fit, from the first one on', async () => {
+    await using cluster = await startCluster({ openQueue })
+    const input = randomBytes(300_000)
+    const words = ['run', '--socket', join(cluster.directory, 'controller.sock'), '--stdin']
+    const main = fileURLToPath(new URL('../../controller/main.ts', import.meta.url))
+    const fed = await execa(
+      process.execPath,
+      [main, ...words, 'test/worker-1', '--', 'sha256sum'],
+      { input, reject: false },
+    )
+    expect(fed.stderr).toBe('')
+    expect(fed.stdout).toBe(`${createHash('sha256').update(input).digest('hex')}  -`)
   }, 120_000)
 }
 

@@ -67,11 +67,13 @@ async function feedOne(
   { stderr }: Terminal,
 ): Promise<boolean> {
   try {
-    const fed = await post(following, id, piece)
-    const { state, result } = (await followToEnd(following, fed)).value
-    if (state === 'succeeded') return true
+    // A queue service that takes less than others says so by refusing the first: then the controller sends less at once.
+    const first = await postPiece(following, id, piece)
+    if (first.state === 'succeeded') return true
     // A program that ends without reading all of its input is nothing to speak of (EPIPE of a local pipe).
     if ((await following.api.getCommand(id)).value.ended) return false
+    const { state, result } = await postPiece(following, id, piece)
+    if (state === 'succeeded') return true
     const why = result?.reason?.message ?? state
     await writeAll(stderr, `${instance}: takes no more standard input: ${printable(why)}\n`)
     return false
@@ -79,6 +81,11 @@ async function feedOne(
     if (describeError(error).code === 'ERR_COMMAND_ENDED') return false
     throw error
   }
+}
+
+/** @returns how the piece, or the last part that it was cut into, ended. */
+async function postPiece(following: Following, id: string, piece: Piece): Promise<CommandRecord> {
+  return (await followToEnd(following, await post(following, id, piece))).value
 }
 
 /** Posts until the controller has it: its offset makes a piece that comes twice count once. @returns the id of the post. */
