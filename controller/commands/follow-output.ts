@@ -4,6 +4,7 @@ import { OutputRemovedError } from '../errors.ts'
 import { readCommand } from '../store/commands.ts'
 import { type Piece, readOutput, readStream } from '../store/output.ts'
 import { commandKey } from '../wakeups.ts'
+import { noteDropped } from '../young-garbage.ts'
 
 /** Which output is wanted. */
 export interface OutputWish {
@@ -40,6 +41,7 @@ export async function* followOutput(
     for (const piece of pieces) {
       yield piece
       next = piece.offset + piece.bytes.length
+      noteDropped(piece.bytes.length)
     }
     if (pieces.length > 0) continue
     if (!follow || command.outputSettled) return

@@ -4,6 +4,7 @@ import type { Context } from '../context.ts'
 import { StoreWriteError } from '../errors.ts'
 import type { Cluster } from '../store/clusters.ts'
 import { commandKey } from '../wakeups.ts'
+import { noteDropped } from '../young-garbage.ts'
 import type { Deletions } from './deletions.ts'
 import { type DropReason, type Opened, openMessage } from './open-message.ts'
 import { settleSmallOutput } from './settle-output.ts'
@@ -46,6 +47,7 @@ export async function handleBatch(
     if (hello.kind !== 'hello') continue
     parts.answerHello(cluster, hello.hello, async () => await parts.deletions.delete([id]))
   }
+  noteDropped(outputBytes(opened) * copiesOfOutput)
   await parts.deletions.delete(done.map(({ id }) => id))
 }
 
@@ -58,6 +60,18 @@ function outputInOrder<T extends { opened: Opened }>(messages: readonly T[]): T[
     ...messages.filter(isOutput).toSorted((a, b) => (offset(a) ?? 0) - (offset(b) ?? 0)),
     ...messages.filter((message) => !isOutput(message)),
   ]
+}
+
+/** Buffers that each byte of output has passed through: of the socket, put together, opened. */
+const copiesOfOutput = 4
+
+function outputBytes(messages: readonly { opened: Opened }[]): number {
+  let bytes = 0
+  for (const { opened } of messages) {
+    if (opened.kind === 'reply' && opened.reply.kind === 'output')
+      bytes += opened.reply.bytes.length
+  }
+  return bytes
 }
 
 /** @returns whether the message has served; one that the store did not take comes back. */

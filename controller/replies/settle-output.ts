@@ -7,6 +7,7 @@ import { settleOutput } from '../store/command-changes.ts'
 import { readCommand, type StoredCommand } from '../store/commands.ts'
 import { type Piece, readOutput } from '../store/output.ts'
 import { commandKey } from '../wakeups.ts'
+import { noteDropped } from '../young-garbage.ts'
 
 /** Output up to this size is checked at once, in bytes; it takes about a millisecond. */
 const smallBytes = 1024 * 1024
@@ -83,6 +84,7 @@ function addToSums(sums: Sums, pieces: readonly Piece[]): void {
     sum.hash.update(bytes)
     sum.size += bytes.length
     sums.set(stream, sum)
+    noteDropped(bytes.length)
   }
 }
 
