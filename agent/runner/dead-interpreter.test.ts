@@ -1,33 +1,8 @@
-import { execFileSync } from 'node:child_process'
-import { chmodSync, closeSync, mkdirSync, openSync, writeFileSync } from 'node:fs'
+import { chmodSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import { mountDead } from './fixtures/mount-dead.ts'
 import { createRunnerBench, textOf } from './fixtures/runner-bench.ts'
-
-/**
- * A mount whose server says nothing: a FUSE connection that nobody reads. Undefined where none may be made. Disposing of it
- * wakes whoever waits for it.
- */
-function mountDead(at: string): Disposable | undefined {
-  mkdirSync(at)
-  let connection: number | undefined
-  try {
-    connection = openSync('/dev/fuse', 'r+')
-    const options = 'fd=3,rootmode=40000,user_id=0,group_id=0,allow_other'
-    const stdio = ['ignore', 'ignore', 'ignore', connection] as const
-    execFileSync('mount', ['-i', '-t', 'fuse', '-o', options, 'dead', at], { stdio: [...stdio] })
-  } catch {
-    if (connection !== undefined) closeSync(connection)
-    return undefined
-  }
-  const opened = connection
-  return {
-    [Symbol.dispose]: () => {
-      closeSync(opened)
-      execFileSync('umount', ['--lazy', at])
-    },
-  }
-}
 
 test('a script whose interpreter lies on a dead mount fails, and the runner goes on', async ({
   skip,

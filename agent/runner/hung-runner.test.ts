@@ -1,8 +1,12 @@
-import { readFileSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { realWorld } from '../../protocol/real-world.ts'
+import { mountDead } from './fixtures/mount-dead.ts'
 import { createRunnerBench, firstLine, kill, textOf } from './fixtures/runner-bench.ts'
+import { endHungRunner } from './hung-runner.ts'
 import { readProcess } from './process-table.ts'
 import { createRunnerClient } from './runner-client.ts'
 
@@ -84,6 +88,30 @@ describe('a runner that hangs', () => {
     expect(await textOf(await begun)).toBe('once\n')
     expect(await (await begun).ended).toMatchObject({ state: 'succeeded' })
   })
+})
+
+test('a runner that a file system keeps waiting is not killed', async ({ skip }) => {
+  await using bench = createRunnerBench()
+  const mount = join(bench.state, 'dead')
+  let ended: Promise<unknown> | undefined
+  {
+    using dead = mountDead(mount)
+    if (!dead) skip('no FUSE file system can be mounted here')
+    const stuck = spawn('stat', [join(mount, 'file')], { stdio: 'ignore' })
+    ended = once(stuck, 'exit')
+    const pid = stuck.pid ?? 0
+    while (readProcess(pid)?.state !== 'D') await realWorld().sleep(10)
+    const { startTicks } = readProcess(pid) ?? {}
+    const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
+    writeFileSync(join(bench.state, 'runner.pid'), JSON.stringify({ pid, startTicks, bootId }))
+    await endHungRunner(bench.state, realWorld())
+    expect(readFileSync(join(bench.state, 'runner.log'), 'utf8')).toContain(
+      `runner ${pid} has answered nothing for minutes, and waits for a file system`,
+    )
+    expect(readProcess(pid)?.state).toBe('D')
+  }
+  // It was not even told to end: it goes on when the file system answers.
+  expect(await ended).toEqual([1, null])
 })
 
 test('a runner that answers is left alone, however long its command is silent', async () => {

@@ -39,8 +39,8 @@ export function noteRunner(stateDirectory: string): void {
 }
 
 /**
- * Kills the runner of a state directory, which answers nothing any more. Not while it waits in the kernel: then a disk keeps it,
- * which may answer yet, and no signal would end it before.
+ * Kills the runner of a state directory, which answers nothing any more. Not while a file system keeps it in the kernel: a disk may
+ * take minutes, and answer yet, and all its commands go on.
  */
 export async function endHungRunner(
   stateDirectory: string,
@@ -49,7 +49,7 @@ export async function endHungRunner(
   const keeper = readRunner(stateDirectory)
   if (!keeper || !keeperLives(keeper)) return
   const isKeptByKernel = readProcess(keeper.pid)?.state === 'D'
-  const what = isKeptByKernel ? 'waits for a disk' : 'is killed'
+  const what = isKeptByKernel ? 'waits for a file system' : 'is killed'
   noteInLog(
     stateDirectory,
     `runner ${keeper.pid} has answered nothing for minutes, and ${what}`,

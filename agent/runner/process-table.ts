@@ -7,7 +7,7 @@ export interface ProcessEntry {
   group: number
   session: number
   startTicks: string
-  /** Such as `S`: it waits, `T`: it is stopped, `D`: it waits in the kernel, and no signal ends that. */
+  /** Such as `S`: it waits, `T`: it is stopped, `D`: the kernel keeps it until a file system answers. */
   state: string
   program: string
 }
