@@ -57,7 +57,11 @@ export async function runAgent(config: AgentConfig, outside: Outside): Promise<v
   const secrets = [paths.journal, paths.identity, paths.credentials]
   await closeToOthers([stateDirectory, ...secrets], log)
   const bootId = await readBootId(config.bootIdPath)
-  await using journal = openJournal(paths.journal, { bootId, limitBytes: limits.journalBytes })
+  await using journal = openJournal(
+    paths.journal,
+    { bootId, limitBytes: limits.journalBytes },
+    world,
+  )
   const tampering: Tampering = {
     onTampered: (what) => log.error({ what }, 'somebody else has touched the audit log'),
   }

@@ -1,4 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite'
+import type { World } from '../../protocol/world.ts'
 import { JournalWriteError } from '../errors.ts'
 
 /** Writes to the journal; those of the same moment share one transaction, and so one flush. */
@@ -9,6 +10,8 @@ export interface CommitGroup {
    * @throws {JournalWriteError} nothing of this change was kept.
    */
   write: (change: () => void) => Promise<void>
+  /** The same, for a change that is only repeated when it is lost: it waits up to 50 ms for the flush of another. */
+  writeSoon: (change: () => void) => Promise<void>
   /** Commits what still waits. */
   flush: () => void
 }
@@ -19,15 +22,26 @@ interface Waiting {
   reject: (error: Error) => void
 }
 
+const soonMs = 50
+
 /** @param before runs at the beginning of each transaction: for what may wait for the next one. */
-export function groupCommits(database: DatabaseSync, before: () => void): CommitGroup {
+export function groupCommits(
+  database: DatabaseSync,
+  before: () => void,
+  world: Pick<World, 'sleep'>,
+): CommitGroup {
   const begin = database.prepare('BEGIN IMMEDIATE')
   const end = database.prepare('COMMIT')
   let waiting: Waiting[] = []
+  let isDue = false
+  let timer: AbortController | undefined
 
   const flush = () => {
     const group = waiting
     waiting = []
+    isDue = false
+    timer?.abort('flushed')
+    timer = undefined
     if (group.length === 0) return
     const error = commit(group)
     if (error === undefined) {
@@ -60,13 +74,25 @@ export function groupCommits(database: DatabaseSync, before: () => void): Commit
     }
   }
 
+  const enter = (change: () => void): Promise<void> => {
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    waiting.push({ change, resolve, reject })
+    return promise
+  }
+
   return {
     flush,
     write: async (change) => {
-      const { promise, resolve, reject } = Promise.withResolvers<void>()
-      waiting.push({ change, resolve, reject })
-      if (waiting.length === 1) setImmediate(flush)
-      await promise
+      if (!isDue) setImmediate(flush)
+      isDue = true
+      await enter(change)
+    },
+    writeSoon: async (change) => {
+      if (!isDue && timer === undefined) {
+        timer = new AbortController()
+        world.sleep(soonMs, timer.signal).then(flush, () => undefined)
+      }
+      await enter(change)
     },
   }
 }

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { type Command, Command as CommandSchema } from '../../protocol/messages/command.ts'
 import { type Result, Result as ResultSchema } from '../../protocol/messages/replies.ts'
+import { realWorld } from '../../protocol/real-world.ts'
 import { JournalUnusableError, JournalWriteError, StateLockedError } from '../errors.ts'
 import { type Journal, openJournal } from './journal.ts'
 
@@ -14,7 +15,7 @@ beforeEach(async () => {
 afterEach(async () => rm(directory, { recursive: true, force: true }))
 
 const open = (limitBytes = 2 ** 24): Journal =>
-  openJournal(join(directory, 'agent.db'), { bootId: 'boot-1', limitBytes })
+  openJournal(join(directory, 'agent.db'), { bootId: 'boot-1', limitBytes }, realWorld())
 
 let counter = 0
 function aCommand(deadline = '2030-01-01T01:00:00.000Z', lane = 'a'): Command {

@@ -2,6 +2,7 @@ import type { DatabaseSync } from 'node:sqlite'
 import { z } from 'zod'
 import { Command } from '../../protocol/messages/command.ts'
 import { Result } from '../../protocol/messages/replies.ts'
+import type { World } from '../../protocol/world.ts'
 import { ByteRanges } from '../intake/byte-ranges.ts'
 import { groupCommits } from './group-commits.ts'
 import { openDatabase } from './open-database.ts'
@@ -55,7 +56,7 @@ export interface Journal extends AsyncDisposable {
   markBegun: (id: string) => Promise<void>
   noteContent: (id: string, content: ByteRanges) => Promise<void>
   markEnded: (id: string, result: Result) => Promise<void>
-  /** Safe to call twice. */
+  /** Need not hurry: should it be lost, the result is sent again. Safe to call twice. */
   markSent: (id: string) => Promise<void>
   /** Goes to disk with the next write, or every few megabytes: should it be lost, output is only sent twice. */
   noteOutputSent: (id: string, offset: number) => void
@@ -95,18 +96,20 @@ const sequencesPerStart = 1_000_000
 export function openJournal(
   path: string,
   { bootId, limitBytes }: { bootId: string; limitBytes: number },
+  world: Pick<World, 'sleep'>,
 ): Journal {
   const database = openDatabase(path, { limitBytes })
   const sql = prepareStatements(database)
   const sentOffsets = new Map<string, number>()
   let unnotedBytes = 0
   let clockFloorMs = readFact(sql, 'clock-floor')
-  const { write, flush } = groupCommits(database, () => {
+  const beforeEach = () => {
     sql.raiseFact.run(clockFloorMs, 'clock-floor', clockFloorMs)
     for (const [id, offset] of sentOffsets) sql.noteOutputSent.run(offset, id)
     sentOffsets.clear()
     unnotedBytes = 0
-  })
+  }
+  const { write, writeSoon, flush } = groupCommits(database, beforeEach, world)
   let owedCount = Number(sql.countOwed.get()?.['count'] ?? 0)
   const firstReportSequence = readFact(sql, 'report-sequence')
   sql.setFact.run(firstReportSequence + sequencesPerStart, 'report-sequence')
@@ -120,7 +123,7 @@ export function openJournal(
       if (isPaced === isQueuePaced) return
       isQueuePaced = isPaced
       // Only a hint for the next start: nobody waits for it.
-      write(() => sql.setFact.run(isPaced ? 1 : 0, 'queue-paced')).catch(() => undefined)
+      writeSoon(() => sql.setFact.run(isPaced ? 1 : 0, 'queue-paced')).catch(() => undefined)
     },
     take: async (entries) => {
       await write(() => {
@@ -146,7 +149,7 @@ export function openJournal(
     markEnded: async (id, result) => write(() => sql.markEnded.run(writeResult(result), id)),
     markSent: async (id) => {
       let changed = 0
-      await write(() => {
+      await writeSoon(() => {
         changed = Number(sql.markSent.run(id).changes)
       })
       owedCount -= changed

@@ -5,6 +5,7 @@ import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { Command } from '../../protocol/messages/command.ts'
 import { Result } from '../../protocol/messages/replies.ts'
+import { realWorld } from '../../protocol/real-world.ts'
 import { JournalUnusableError } from '../errors.ts'
 import { type Journal, openJournal } from './journal.ts'
 
@@ -144,7 +145,7 @@ async function reopenOrRefuse(
 }
 
 function open(path: string): Journal {
-  return openJournal(path, { bootId: 'boot-1', limitBytes: 2 ** 24 })
+  return openJournal(path, { bootId: 'boot-1', limitBytes: 2 ** 24 }, realWorld())
 }
 
 function describeOwed(journal: Journal): string {

@@ -40,7 +40,9 @@ export async function carryOut(task: Task, parts: CarryOutParts): Promise<void> 
     held.settleBegun(undefined)
     await sending.handedOver
     await Promise.all([sending.sent, replies.sendResult(sealed)])
-    await untilJournaled(async () => journal.markSent(command.id), parts)
+    // When all ends, closing the journal writes it.
+    const marked = untilJournaled(async () => journal.markSent(command.id), parts)
+    await abortable(marked, closing)
     await removeDirectory(command.id, parts)
   } catch (error) {
     if (!closing.aborted) {

@@ -1,3 +1,4 @@
+import { abortable } from '../../protocol/abortable.ts'
 import {
   BadRequestError,
   MessageTooLargeError,
@@ -99,7 +100,12 @@ async function serveInstance(line: Line, instanceId: string): Promise<void> {
     if (round === undefined) return
     try {
       const { clusterId } = round.instance
-      await line.slots.use(clusterId, async () => await postCommands(line, round))
+      const { booked } = await line.slots.use(
+        clusterId,
+        async () => await postCommands(line, round),
+      )
+      // When all ends, closing the store books it.
+      await abortable(booked, signal)
       for (const command of round.commands) line.senders.send(command)
       release(line, round)
       failures = 0

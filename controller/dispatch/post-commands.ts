@@ -26,7 +26,7 @@ export interface PostParts {
 
 /**
  * Seals an instance's commands and posts them in order, in as few requests as they fit; each request's commands are on
- * the books as `posted` before the next one goes.
+ * the books as `posted` before the next one goes, and the last one's by `booked`.
  *
  * @throws {ZaqarError} the first request that failed; what was posted before stays posted. `MessageTooLargeError`: the queue
  * service takes one of them not even alone.
@@ -34,14 +34,16 @@ export interface PostParts {
 export async function postCommands(
   { context, agentKeys, signal }: PostParts,
   { instance, commands }: { instance: Instance; commands: readonly StoredCommand[] },
-): Promise<void> {
-  const { postLimit, queue, store, wakeups } = context
-  if (instance.sealingKey === null) return
+): Promise<{ booked: Promise<void> }> {
+  const { postLimit, queue } = context
+  if (instance.sealingKey === null) return { booked: Promise.resolve() }
   const agent = await agentKeys.import(instance.sealingKey)
   const messages = await sealCommands(context, agent, commands)
   const split = (some: readonly NewMessage[]) =>
     splitIntoPosts(some, defaultPostLimitBytes, postLimit.bytes())
+  let booked = Promise.resolve()
   const postInOrder = async (post: Post): Promise<void> => {
+    await booked
     try {
       await queue.postMessages(instance.commandQueue, post, { signal })
     } catch (error) {
@@ -52,15 +54,30 @@ export async function postCommands(
       return
     }
     const posted = post.messages.flatMap((message) => messages.get(message) ?? [])
-    await store.write(() => {
-      for (const command of posted) {
-        const lostAt = lostAtOf(context, command)
-        markPosted(store, command.id, { now: context.world.now(), lostAt })
-      }
-    })
-    for (const { id } of posted) wakeups.wake(commandKey(id))
+    booked = bookPosted(context, posted, posted.length === commands.length)
   }
   for (const post of split([...messages.keys()])) await postInOrder(post)
+  return { booked }
+}
+
+/**
+ * @param isAll nothing more of this instance's waits to be posted. Its books can wait for another flush, often that of the result: should
+ * they be lost, the commands are posted again and known to the agent.
+ */
+async function bookPosted(
+  { config, store, wakeups, world }: Context,
+  posted: readonly StoredCommand[],
+  isAll: boolean,
+): Promise<void> {
+  const now = world.now()
+  const canWait = isAll && posted.every(({ contentSha256 }) => contentSha256 === null)
+  await (canWait ? store.writeSoon : store.write)(() => {
+    for (const command of posted) {
+      const lostAt = lostAtOf({ config }, command)
+      markPosted(store, command.id, { now, lostAt })
+    }
+  })
+  for (const { id } of posted) wakeups.wake(commandKey(id))
 }
 
 /** A POST had no clear end: its commands may be on the queue. */
@@ -128,6 +145,6 @@ async function sealCommands(
   return new Map((await Promise.all(sealed)).flat())
 }
 
-function lostAtOf({ config }: Context, command: StoredCommand): Date {
+function lostAtOf({ config }: Pick<Context, 'config'>, command: StoredCommand): Date {
   return new Date(command.deadline.getTime() + config.lostMarginSeconds * 1000)
 }

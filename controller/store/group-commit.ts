@@ -1,3 +1,4 @@
+import type { World } from '../../protocol/world.ts'
 import { StoreWriteError } from '../errors.ts'
 import type { Database } from './database.ts'
 
@@ -11,6 +12,17 @@ import type { Database } from './database.ts'
  */
 export type Write = <T>(change: () => T) => Promise<T>
 
+/** How a change goes into the store, and how long one that need not hurry waits for company. */
+export interface GroupCommit {
+  write: Write
+  /** The same, for a change that nobody waits for and that is only repeated when it is lost: it waits up to 50 ms for the flush of another. */
+  writeSoon: Write
+  /** Commits what still waits. */
+  flush: () => void
+}
+
+const soonMs = 50
+
 /** Settles one waiting change; called with the error of the whole transaction, if it failed. */
 interface Waiting {
   apply: () => void
@@ -18,37 +30,54 @@ interface Waiting {
 }
 
 /** Begins to collect changes for a database of which nobody else writes. */
-export function createGroupCommit(database: Database): { write: Write; flush: () => void } {
+export function createGroupCommit(database: Database, world: Pick<World, 'sleep'>): GroupCommit {
   let waiting: Waiting[] = []
+  let isDue = false
+  let timer: AbortController | undefined
 
   const flush = () => {
     const group = waiting
     waiting = []
+    isDue = false
+    timer?.abort('flushed')
+    timer = undefined
     if (group.length === 0) return
     const failure = commitTogether(database, group)
     for (const { settle } of group) settle(failure)
   }
 
+  const enter = <T>(change: () => T): Promise<T> => {
+    const { promise, resolve, reject } = Promise.withResolvers<T>()
+    let settle: (failure?: StoreWriteError) => void = reject
+    const apply = () => {
+      database.run('SAVEPOINT change')
+      try {
+        const value = change()
+        settle = (failure) => (failure ? reject(failure) : resolve(value))
+      } catch (error) {
+        database.run('ROLLBACK TO change')
+        settle = () => reject(error)
+      }
+      database.run('RELEASE change')
+    }
+    waiting.push({ apply, settle: (failure) => settle(failure) })
+    return promise
+  }
+
   return {
     flush,
-    write: <T>(change: () => T): Promise<T> => {
-      const { promise, resolve, reject } = Promise.withResolvers<T>()
-      let settle: (failure?: StoreWriteError) => void = reject
-      const apply = () => {
-        database.run('SAVEPOINT change')
-        try {
-          const value = change()
-          settle = (failure) => (failure ? reject(failure) : resolve(value))
-        } catch (error) {
-          database.run('ROLLBACK TO change')
-          settle = () => reject(error)
-        }
-        database.run('RELEASE change')
-      }
+    write: (change) => {
       // The next turn, not a microtask: requests that arrived in one turn of the loop shall meet here.
-      if (waiting.length === 0) setImmediate(flush)
-      waiting.push({ apply, settle: (failure) => settle(failure) })
-      return promise
+      if (!isDue) setImmediate(flush)
+      isDue = true
+      return enter(change)
+    },
+    writeSoon: (change) => {
+      if (!isDue && timer === undefined) {
+        timer = new AbortController()
+        world.sleep(soonMs, timer.signal).then(flush, () => undefined)
+      }
+      return enter(change)
     },
   }
 }

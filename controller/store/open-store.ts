@@ -4,15 +4,14 @@ import { z } from 'zod'
 import type { World } from '../../protocol/world.ts'
 import { StoreUnusableError } from '../errors.ts'
 import { Blob, type Database, openDatabase } from './database.ts'
-import { createGroupCommit, type Write } from './group-commit.ts'
+import { createGroupCommit, type GroupCommit } from './group-commit.ts'
 import { migrate } from './migrations.ts'
 import { createStoreKey, type StoreKey } from './store-key.ts'
 
 /** What the controller must not forget: clusters, instances, commands, output. One process has it open at a time. Disposing of it flushes what was asked for, then closes. */
-export interface Store extends Disposable {
-  /** Read from it freely; change it only inside `write`. */
+export interface Store extends Disposable, Pick<GroupCommit, 'write' | 'writeSoon'> {
+  /** Read from it freely; change it only inside `write` and `writeSoon`. */
   database: Database
-  write: Write
   key: StoreKey
 }
 
@@ -24,7 +23,7 @@ export interface Store extends Disposable {
  */
 export async function openStore(
   stateDirectory: string,
-  world: Pick<World, 'randomBytes'>,
+  world: Pick<World, 'randomBytes' | 'sleep'>,
 ): Promise<Store> {
   await mkdir(stateDirectory, { recursive: true, mode: 0o700 })
   // Made empty with its mode before SQLite opens it, which copies the mode to its write-ahead log.
@@ -33,12 +32,12 @@ export async function openStore(
   try {
     const isNew = migrate(database)
     const key = await openKey(join(stateDirectory, 'store.key'), database, isNew, world)
-    const { write, flush } = createGroupCommit(database)
+    const { write, writeSoon, flush } = createGroupCommit(database, world)
     const close = () => {
       flush()
       database.close()
     }
-    return { database, write, key, [Symbol.dispose]: close }
+    return { database, write, writeSoon, key, [Symbol.dispose]: close }
   } catch (error) {
     database.close()
     throw error

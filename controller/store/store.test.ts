@@ -61,14 +61,30 @@ describe('changes of one turn', () => {
     expect(values(store)).toEqual([5])
   })
 
+  test('that need not hurry go with the next one, before it, or by themselves a little later', async () => {
+    const clock = fakeWorld()
+    using store = await openStore(directory, clock)
+    store.database.script('CREATE TABLE numbers (value INTEGER)')
+    const soon = store.writeSoon(() => add(store, 1))
+    await store.write(() => add(store, 2))
+    await soon
+    expect(values(store)).toEqual([1, 2])
+    const alone = store.writeSoon(() => add(store, 3))
+    expect(values(store)).toEqual([1, 2])
+    await clock.advance(50)
+    await alone
+    expect(values(store)).toEqual([1, 2, 3])
+  })
+
   test('that were asked for are kept when the store is closed', async () => {
     const store = await openStore(directory, world)
     store.database.script('CREATE TABLE numbers (value INTEGER)')
     const writing = store.write(() => add(store, 7))
+    const soon = store.writeSoon(() => add(store, 8))
     store[Symbol.dispose]()
-    await writing
+    await Promise.all([writing, soon])
     using again = await openStore(directory, world)
-    expect(values(again)).toEqual([7])
+    expect(values(again)).toEqual([7, 8])
   })
 })
 
