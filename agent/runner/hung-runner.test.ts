@@ -4,6 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { realWorld } from '../../protocol/real-world.ts'
+import { markBegun } from './command-record.ts'
 import { mountDead } from './fixtures/mount-dead.ts'
 import { createRunnerBench, firstLine, kill, textOf } from './fixtures/runner-bench.ts'
 import { endHungRunner } from './hung-runner.ts'
@@ -112,6 +113,21 @@ test('a runner that a file system keeps waiting is not killed', async ({ skip })
   }
   // It was not even told to end: it goes on when the file system answers.
   expect(await ended).toEqual([1, null])
+})
+
+test('a runner that never gets ready is given up', async ({ skip }) => {
+  await using at = aClient()
+  // The first thing that it looks at.
+  using dead = mountDead(join(at.state, 'compile-cache'))
+  if (!dead) skip('no FUSE file system can be mounted here')
+  const spec = at.aSpec('true')
+  const failed = expect(at.client.begin(spec)).rejects.toMatchObject({
+    code: 'ERR_RUNNER_UNREACHABLE',
+  })
+  for (let looks = 0; looks < 18; looks += 1) await at.look()
+  await failed
+  // So that no runner can begin it later.
+  expect(markBegun(spec.directory, new Date())).toBe(false)
 })
 
 test('a runner that answers is left alone, however long its command is silent', async () => {

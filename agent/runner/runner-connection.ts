@@ -114,7 +114,7 @@ export function createRunnerConnection(options: ConnectionOptions, world: World)
 
   const start = async () => {
     const { stateDirectory, idleMs, version } = options
-    starting ??= startRunner(stateDirectory, idleMs, version).finally(() => {
+    starting ??= startRunner(stateDirectory, idleMs, version, world).finally(() => {
       starting = undefined
     })
     await starting

@@ -3,6 +3,8 @@ import { closeSync, openSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { SaharaAgentError } from '../../protocol/errors.ts'
+import type { World } from '../../protocol/world.ts'
+import { untilHung } from './hung-runner.ts'
 
 /** The runner cannot be started, or cannot be spoken to; no command can run until that is mended. */
 export class RunnerUnreachableError extends SaharaAgentError {
@@ -25,12 +27,13 @@ export const defaultIdleMs = 60_000
  * one serves the directory already, the new one steps back, which is no error.
  *
  * @param version the agent's: the runner gives way when it meets an agent of another one.
- * @throws {RunnerUnreachableError} it ended before it listened, and not because of another.
+ * @throws {RunnerUnreachableError} it ended before it listened, and not because of another, or does not come to it.
  */
 export async function startRunner(
   stateDirectory: string,
   idleMs: number,
   version: string,
+  world: Pick<World, 'sleep'>,
 ): Promise<void> {
   const logPath = join(stateDirectory, 'runner.log')
   const log = openLog(logPath)
@@ -51,12 +54,21 @@ export async function startRunner(
   child.once('error', reject)
   child.once('exit', () => resolve())
   child.stdout?.once('data', () => resolve())
+  const over = new AbortController()
+  const hung = untilHung(() => ({ hasSpoken: false }), world, over.signal).then(() => {
+    // It has begun nothing yet.
+    child.kill('SIGKILL')
+    throw new Error('it was not ready for minutes')
+  })
   try {
-    await settled
+    await Promise.race([settled, hung])
   } catch (cause) {
     throw new RunnerUnreachableError('the runner cannot be started; check memory and limits', {
       cause,
     })
+  } finally {
+    hung.catch(() => undefined)
+    over.abort()
   }
   child.stdout?.destroy()
   child.unref()
