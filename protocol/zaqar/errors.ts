@@ -152,9 +152,17 @@ export class MessageTooLargeError extends ZaqarError {
 /** The request is none that the service takes (400 and other 4xx), or was refused here before it was sent. */
 export class BadRequestError extends ZaqarError {
   readonly code = 'ERR_QUEUE_BAD_REQUEST'
+  /** A message was to live longer than the service says that it lets any live, in seconds. */
+  readonly longestTtlSeconds: number | undefined
 
-  constructor(action: string, problem: string, options?: RefusalOptions) {
-    super(action, `bad request (${problem}); correct it`, options)
+  constructor(
+    action: string,
+    problem: string,
+    options: RefusalOptions & { longestTtlSeconds?: number | undefined } = {},
+  ) {
+    const { longestTtlSeconds, ...rest } = options
+    super(action, `bad request (${problem}); correct it`, rest)
+    this.longestTtlSeconds = longestTtlSeconds
   }
 }
 

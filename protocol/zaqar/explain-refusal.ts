@@ -56,6 +56,10 @@ export function explainRefusal(reply: Reply, context: RefusalContext): ZaqarErro
   if (status === 400 && /too large/i.test(body.description ?? '')) {
     return new MessageTooLargeError(action, problem, { status, limitBytes: announcedLimit(body) })
   }
+  const longestTtlSeconds = status === 400 ? announcedTtl(body) : undefined
+  if (longestTtlSeconds !== undefined) {
+    return new BadRequestError(action, problem, { status, longestTtlSeconds })
+  }
   return errorOfStatus(status, action, problem, retryAfterMs)
 }
 
@@ -73,6 +77,12 @@ function isLostClaim(status: number, body: ErrorBody, context: RefusalContext): 
 /** Zaqar: "Message collection size is too large. Max size 262144", or "... The max size for current queue is 262144. ...". */
 function announcedLimit({ description = '' }: ErrorBody): number | undefined {
   const digits = /max size (?:for current queue is )?(\d{1,9})\b/i.exec(description)?.[1]
+  return digits === undefined ? undefined : Number(digits)
+}
+
+/** Zaqar: "The TTL for a message may not exceed 1209600 seconds, and must be at least 60 seconds long." */
+function announcedTtl({ description = '' }: ErrorBody): number | undefined {
+  const digits = /\bTTL for a message may not exceed (\d{1,9}) seconds/i.exec(description)?.[1]
   return digits === undefined ? undefined : Number(digits)
 }
 

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { MessageTooLargeError } from './errors.ts'
+import { BadRequestError, MessageTooLargeError } from './errors.ts'
 import { followPages, type Page } from './follow-pages.ts'
 import { type Message, WireMessage } from './message.ts'
 import { idInHref, markerInHref, queuePath, withIds, withQuery } from './paths.ts'
@@ -23,7 +23,8 @@ export interface ListMessagesOptions extends CallOptions {
 /** What can be done with messages. Errors: see `errors.ts`. */
 export interface MessageCalls {
   /**
-   * Posts messages in one request, in order; returns their ids. Use `splitIntoPosts` for many.
+   * Posts messages in one request, in order; returns their ids. Use `splitIntoPosts` for many. Where the service lets no
+   * message live so long (`max_message_ttl`), they are posted with the longest life that it allows.
    *
    * @throws {MessageTooLargeError} they are over the limit; nothing was sent, or nothing was taken.
    */
@@ -87,6 +88,30 @@ export function messageCalls(
     return { items: messages, nextMarker: next && markerInHref(next.href) }
   }
 
+  const postAsItIs = async (
+    queue: string,
+    { json }: Post,
+    options: CallOptions | undefined,
+  ): Promise<string[]> => {
+    const action = `post messages to queue "${queue}"`
+    const path = queuePath(queue, 'messages')
+    const call = { action, method: 'POST', path, body: json, isOnce: true, expect: [201] } as const
+    return (await send(call, options)).parse(PostedIds)
+  }
+  /** Known once a message that was to live longer was refused. */
+  let longestTtlSeconds = Number.POSITIVE_INFINITY
+  const isTooLong = ({ ttlSeconds = 0 }: NewMessage) => ttlSeconds > longestTtlSeconds
+  const shorten = (post: Post): Post => {
+    if (!post.messages.some(isTooLong)) return post
+    const [shorter = post] = splitIntoPosts(
+      post.messages.map((message) =>
+        isTooLong(message) ? { ...message, ttlSeconds: longestTtlSeconds } : message,
+      ),
+      Number.POSITIVE_INFINITY,
+    )
+    return shorter
+  }
+
   return {
     listMessagePage,
     listMessages: (queue, options = {}) => {
@@ -99,18 +124,18 @@ export function messageCalls(
     },
     postMessages: async (queue, messages, options) => {
       const action = `post messages to queue "${queue}"`
-      const path = queuePath(queue, 'messages')
       const post = 'json' in messages ? messages : asOnePost(action, messages, maxPostBytes)
       if (post === undefined) return []
-      const call = {
-        action,
-        method: 'POST',
-        path,
-        body: post.json,
-        isOnce: true,
-        expect: [201],
-      } as const
-      return (await send(call, options)).parse(PostedIds)
+      const first = shorten(post)
+      try {
+        return await postAsItIs(queue, first, options)
+      } catch (error) {
+        if (!(error instanceof BadRequestError) || !error.longestTtlSeconds) throw error
+        longestTtlSeconds = error.longestTtlSeconds
+        const shorter = shorten(first)
+        if (shorter === first) throw error
+        return await postAsItIs(queue, shorter, options)
+      }
     },
     getMessage: async (queue, id, options) => {
       const path = queuePath(queue, 'messages', id)

@@ -270,6 +270,31 @@ describe('a client', () => {
     expect(server.requests[0]?.body).toBe(post?.json)
   })
 
+  test('lets messages live as long as a service allows, once it has refused a longer life', async () => {
+    const description =
+      'The TTL for a message may not exceed 3600 seconds, and must be at least 60 seconds long.'
+    await using server = await startServer(
+      json(400, { title: 'Invalid API request', description }),
+      json(201, { resources: [] }),
+      json(201, { resources: [] }),
+    )
+    await using client = aClient(server.endpoint)
+    const messages = [{ body: 1, ttlSeconds: 86_400 }, { body: 2, ttlSeconds: 60 }, { body: 3 }]
+    await client.postMessages('q', messages)
+    await client.postMessages('q', messages)
+    const entries = [{ body: 1, ttl: 3600 }, { body: 2, ttl: 60 }, { body: 3 }]
+    const allowed = JSON.stringify({ messages: entries })
+    expect(server.requests.slice(1).map(({ body }) => body)).toEqual([allowed, allowed])
+  })
+
+  test('posts no second time what is refused for another reason', async () => {
+    await using server = await startServer(json(400, { title: 'Invalid', description: 'no' }))
+    await using client = aClient(server.endpoint)
+    const posting = client.postMessages('q', [{ body: 1, ttlSeconds: 86_400 }])
+    await expect(posting).rejects.toMatchObject({ code: 'ERR_QUEUE_BAD_REQUEST' })
+    expect(server.requests).toHaveLength(1)
+  })
+
   test('sends nothing when messages are over the limit of one post', async () => {
     await using server = await startServer()
     await using client = aClient(server.endpoint, { maxPostBytes: 100 })

@@ -15,6 +15,7 @@ export interface ZaqarProcesses {
   claimScript: 'stock' | 'safe'
   websocket: boolean
   maxPostBytes: number
+  maxMessageTtlSeconds: number
 }
 
 const pythonDirectory = join(import.meta.dirname, 'python')
@@ -30,9 +31,10 @@ export function createZaqar(processes: ZaqarProcesses): Service[] {
 
 /** Zaqar reads it at its start only. */
 export function writeZaqarConfiguration(processes: ZaqarProcesses, secretKey: string): void {
-  const { directory, ports, keystone, maxPostBytes } = processes
+  const { directory, ports, keystone, maxPostBytes, maxMessageTtlSeconds } = processes
   for (const transport of ['wsgi', 'websocket'] as const) {
-    const settings = { transport, ports, secretKey, maxPostBytes, ...(keystone && { keystone }) }
+    const limits = { maxPostBytes, maxMessageTtlSeconds }
+    const settings = { transport, ports, secretKey, ...limits, ...(keystone && { keystone }) }
     const text = renderConfiguration(zaqarConfiguration(settings))
     writeFileSync(configurationPath(directory, transport), text, { mode: 0o600 })
   }

@@ -32,6 +32,8 @@ export const ZaqarOptions = z.strictObject({
   claimScript: z.enum(['stock', 'safe']).default('stock'),
   /** `max_messages_post_size`, in bytes. */
   maxPostBytes: z.int().min(1024).default(262_144),
+  /** `max_message_ttl`, in seconds. */
+  maxMessageTtlSeconds: z.int().min(60).default(1_209_600),
 })
 export type ZaqarOptions = z.output<typeof ZaqarOptions>
 

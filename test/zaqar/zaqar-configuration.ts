@@ -5,6 +5,7 @@ export interface ZaqarSettings {
   ports: { wsgi: number; websocket: number; notification: number; redis: number }
   secretKey: string
   maxPostBytes: number
+  maxMessageTtlSeconds: number
   /** Absent: no authentication, and every X-Project-ID is believed. */
   keystone?: { url: string; password: string }
 }
@@ -19,7 +20,10 @@ export function zaqarConfiguration(settings: ZaqarSettings): Configuration {
       // The Redis driver does not claim to be durable, and Zaqar then refuses to start without this.
       unreliable: true,
     },
-    transport: { max_messages_post_size: settings.maxPostBytes },
+    transport: {
+      max_messages_post_size: settings.maxPostBytes,
+      max_message_ttl: settings.maxMessageTtlSeconds,
+    },
     signed_url: { secret_key: settings.secretKey },
     drivers: {
       transport: settings.transport,
