@@ -1,4 +1,5 @@
 import { statfsSync } from 'node:fs'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Command, Operation } from '../../protocol/messages/command.ts'
 import type { Key } from '../../protocol/sealing/keys.ts'
 import type { ClaimedMessage } from '../../protocol/zaqar/claims.ts'
@@ -127,6 +128,8 @@ async function takeCommands(judged: readonly Judged[], parts: TakeParts): Promis
     if (task.result) parts.audit.ended(task.command, task.result)
     parts.onCarriedOut(carryOut(task, parts))
   }
+  // What begins is on its way to the runner before anything is said to the queue.
+  await nextTurn()
   return [...acknowledged, ...fresh.map(({ messageId }) => messageId)]
 }
 
