@@ -14,6 +14,8 @@ const drainFactor = 4
  * @throws {ClientGone} it ended in the middle.
  */
 export async function readBody(request: IncomingMessage, limitBytes: number): Promise<string> {
+  // Made without a stream (`optimizeEmptyRequests`): no event would come.
+  if (request.readableEnded) return ''
   const announced = Number(request.headers['content-length'] ?? 0)
   if (announced > limitBytes * drainFactor) throw tooLong(limitBytes)
   const chunks: Buffer[] = []
@@ -30,7 +32,8 @@ export async function readBody(request: IncomingMessage, limitBytes: number): Pr
   })
   await promise
   if (size > limitBytes) throw tooLong(limitBytes)
-  return decode(chunks)
+  // The listeners live as long as the request, until it is answered: what was read need not.
+  return decode(chunks.splice(0))
 }
 
 function decode(chunks: readonly Buffer[]): string {

@@ -8,6 +8,9 @@ export interface Sending {
   isLast: boolean
 }
 
+/** Node joins a text to the head of its reply before it encodes both; bytes of a long one are cheaper, in characters. */
+const longText = 16_384
+
 /**
  * Writes a reply; if the client cannot be given it, `onUndelivered` hears of that. A long body
  * that was not read to its end closes the connection behind the reply.
@@ -28,7 +31,8 @@ export function sendReply(
       if (!response.writableFinished) onUndelivered()
     })
   }
-  const body = reply.body ?? ''
+  const text = reply.body ?? ''
+  const body = text.length > longText ? Buffer.from(text) : text
   // Clients measure their clocks by this header: it is the clock by which messages and URLs end.
   const headers: Record<string, string | number> = { Date: httpDate(world.now()) }
   if (reply.status !== 204) {
@@ -39,7 +43,7 @@ export function sendReply(
   if (isLast || isLongUnread(request)) headers['Connection'] = 'close'
   response.sendDate = false
   response.writeHead(reply.status, headers)
-  response.end(body === '' || request.method === 'HEAD' ? undefined : body)
+  response.end(text === '' || request.method === 'HEAD' ? undefined : body)
 }
 
 /** Node drops the rest of an unread body by itself; a long one is not worth waiting for. */

@@ -43,13 +43,15 @@ function claimNow(
     const id = randomUuid(api.world)
     const claim = store.claims.make(queue, { id, ...wish }, now)
     if (claim === undefined) return undefined
+    // Only the key lives on with the reply, not the messages.
+    const { key, messages } = claim
     const showing = { queueName: queue.name, now }
-    const shown = claim.messages.map((message) => showMessage(message, showing))
+    const shown = messages.map((message) => showMessage(message, showing))
     return {
       status: 201,
       body: `{"messages":[${shown.join(',')}]}`,
       headers: { Location: `${request.path}/${id}` },
-      onUndelivered: () => store.change(() => store.claims.takeBack(claim.key)),
+      onUndelivered: () => store.change(() => store.claims.takeBack(key)),
     }
   })
 }

@@ -10,10 +10,17 @@ import { showMessage, showPopped } from './show-message.ts'
 
 /** POST .../messages: stores them in order, all or none; makes the queue if there is none. */
 export async function postMessages(api: QueueApi, request: ApiRequest): Promise<ApiReply> {
-  const text = await request.readBody(api.limits.maxPostBytes)
+  const ids = storeMessages(api, request, await request.readBody(api.limits.maxPostBytes))
+  await api.store.flushed()
+  const resources = ids.map((id) => `${request.path}/${id}`)
+  return { status: 201, body: JSON.stringify({ resources }) }
+}
+
+/** Apart, so that no text of a body lives on while the flush is waited for. */
+function storeMessages(api: QueueApi, request: ApiRequest, text: string): string[] {
   const posted = parseBody(text, api.bodies.postMessages).messages
   const { store } = api
-  const ids = store.change((now) => {
+  return store.change((now) => {
     const queue = store.queues.findOrCreate(request.queue)
     const { settings } = queue
     if (Buffer.byteLength(text) > settings.maxPostBytes) {
@@ -26,9 +33,6 @@ export async function postMessages(api: QueueApi, request: ApiRequest): Promise<
       store.messages.insert(queue.key, request.client, applyDefaults(message, settings), now),
     )
   })
-  await store.flushed()
-  const resources = ids.map((id) => `${request.path}/${id}`)
-  return { status: 201, body: JSON.stringify({ resources }) }
 }
 
 function applyDefaults(
