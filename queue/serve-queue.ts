@@ -3,7 +3,7 @@ import { isIPv4 } from 'node:net'
 import { z } from 'zod'
 import { ConfigInvalidError } from '../protocol/errors.ts'
 import type { World } from '../protocol/world.ts'
-import type { Gate } from './access/authorize-request.ts'
+import { digestSecret, type Gate } from './access/authorize-request.ts'
 import { readOrMakeSecret } from './access/secret-file.ts'
 import { answerRequest } from './http/answer-request.ts'
 import type { ApiReply } from './http/api-reply.ts'
@@ -44,7 +44,7 @@ export async function openQueueService(
   checkReach(options, log)
   await using stack = new AsyncDisposableStack()
   const store = stack.use(openStore(options.database, options.limits, world))
-  const gate = openGate(options, world)
+  const { token, ...gate } = openGate(options, world)
   stack.use(keepHouse(store, world, log))
   const waiting = stack.use(new WaitingRoom<ApiReply>(store, world, options.limits.maxWaiting))
   const api: QueueApi = {
@@ -63,7 +63,7 @@ export async function openQueueService(
   const parts = stack.move()
   return {
     url,
-    token: gate.token,
+    token,
     commitCount: store.commitCount,
     [Symbol.asyncDispose]: () => parts.disposeAsync(),
   }
@@ -98,11 +98,17 @@ function isLoopback(host: string): boolean {
 }
 
 /** The secrets lie beside the database, never in it: a copy of the database gives nobody access. */
-function openGate(options: QueueServiceOptions, world: World): Gate {
+function openGate(
+  options: QueueServiceOptions,
+  world: World,
+): Gate & { token: string | undefined } {
   const signingKey = readOrMakeSecret(`${options.database}.key`, world)
-  if (options.auth === 'none') return { token: undefined, signingKey, world }
+  if (options.auth === 'none') {
+    return { token: undefined, tokenDigest: undefined, signingKey, world }
+  }
   const tokenFile = options.tokenFile ?? `${options.database}.token`
-  return { token: readOrMakeSecret(tokenFile, world), signingKey, world }
+  const token = readOrMakeSecret(tokenFile, world)
+  return { token, tokenDigest: digestSecret(token), signingKey, world }
 }
 
 async function answer(

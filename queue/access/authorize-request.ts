@@ -6,8 +6,8 @@ import { verifySignedUrl } from './verify-signed-url.ts'
 
 /** What lets requests in. */
 export interface Gate {
-  /** The operator's token; undefined lets everybody in who can reach the port (`--auth none`). */
-  token: string | undefined
+  /** Of the operator's token; undefined lets everybody in who can reach the port (`--auth none`). */
+  tokenDigest: Buffer | undefined
   signingKey: string
   world: World
 }
@@ -32,17 +32,17 @@ export function authorizeRequest(gate: Gate, headers: IncomingHttpHeaders, asked
     if (!isAllowed) throw noSuchRoute()
     return
   }
-  if (gate.token === undefined) return
+  if (gate.tokenDigest === undefined) return
   const given = headers['x-auth-token']
-  if (typeof given !== 'string' || !isSameSecret(given, gate.token)) throw unauthorized()
+  if (typeof given !== 'string' || !isSecret(given, gate.tokenDigest)) throw unauthorized()
 }
 
 /** Digests are compared, in constant time: neither the token nor its length shows in the time it takes. */
-function isSameSecret(given: string, right: string): boolean {
-  return timingSafeEqual(digest(given), digest(right))
+function isSecret(given: string, right: Buffer): boolean {
+  return timingSafeEqual(digestSecret(given), right)
 }
 
-function digest(text: string): Buffer {
+export function digestSecret(text: string): Buffer {
   return hash('sha256', text, 'buffer')
 }
 

@@ -1,6 +1,8 @@
+import { once } from 'node:events'
+import { connect } from 'node:net'
 import { describe, expect, test } from 'vitest'
 import { fakeWorld } from '../../test/fake-world.ts'
-import { openTestQueue } from '../../test/open-test-queue.ts'
+import { aClient, openTestQueue } from '../../test/open-test-queue.ts'
 
 const queues = '/v2/queues'
 
@@ -40,6 +42,26 @@ describe('a request', () => {
       Object.entries(headers).map(([name, value]) => [name, value ?? '']),
     )
     expect((await queue.send('GET', queues, { headers: sent })).status).toBe(200)
+  })
+
+  test('to claim without a word about its body has none', async () => {
+    await using queue = await openTestQueue()
+    await queue.post('q', 'here')
+    const { port } = new URL(queue.service.url)
+    const socket = connect(Number(port), '127.0.0.1')
+    const head = [
+      'POST /v2/queues/q/claims HTTP/1.1',
+      'Host: q',
+      `Client-ID: ${aClient}`,
+      'X-Project-Id: p1',
+      `X-Auth-Token: ${queue.service.token}`,
+      'Connection: close',
+    ]
+    socket.write(`${head.join('\r\n')}\r\n\r\n`)
+    let answer = ''
+    socket.setEncoding('utf8').on('data', (text: string) => (answer += text))
+    await once(socket, 'end')
+    expect(answer).toMatch(/^HTTP\/1.1 201 .*"body":"here"/s)
   })
 
   test('with a form is refused', async () => {

@@ -22,6 +22,8 @@ const keepAliveMs = 600_000
  * message may be silent for minutes, and one that is given to a dead connection comes back only when its claim ends.
  */
 const probe = { keepAlive: true, keepAliveInitialDelay: 60_000 }
+/** A request without a body costs a tenth less where no stream is made for it. */
+const serverOptions = { ...probe, optimizeEmptyRequests: true }
 /** Connections that wait to be accepted: a whole fleet may come back at one moment. The kernel has a bound of its own. */
 const backlog = 4096
 /** For a whole request to arrive; who is slower is cut off. */
@@ -52,11 +54,11 @@ export async function listen(
 }
 
 function createServer({ tls }: ListenOptions, answer: RequestListener): Server {
-  if (tls === undefined) return createHttpServer(probe, answer)
+  if (tls === undefined) return createHttpServer(serverOptions, answer)
   try {
     const cert = readFileSync(tls.certFile)
     const key = readFileSync(tls.keyFile)
-    return createHttpsServer({ ...probe, cert, key, minVersion: 'TLSv1.2' }, answer)
+    return createHttpsServer({ ...serverOptions, cert, key, minVersion: 'TLSv1.2' }, answer)
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error)
     throw new ConfigInvalidError(

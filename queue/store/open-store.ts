@@ -31,6 +31,7 @@ export function openStore(file: string, limits: QueueLimits, world: World) {
   commits.onUndo = () => {
     due.forget()
     ids.forgetReservation()
+    queues.forgetKnown()
   }
   const freedQueues = new Set<number>()
   const freed = (queue: number) => void freedQueues.add(queue)

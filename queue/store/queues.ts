@@ -15,6 +15,9 @@ export interface StoredQueue extends QueueName {
   settings: QueueSettings
 }
 
+/** Queues kept in memory; beyond it all are read anew. */
+const maxKnown = 10_000
+
 export type QueueTable = ReturnType<typeof openQueueTable>
 
 export function openQueueTable(db: DatabaseSync, limits: QueueLimits) {
@@ -32,7 +35,18 @@ export function openQueueTable(db: DatabaseSync, limits: QueueLimits) {
     count: db.prepare('SELECT count(*) AS count FROM queues WHERE project = ?'),
   }
 
+  // Nobody else changes the database: what was read is true until something is changed here.
+  const known = new Map<string, StoredQueue>()
+
   const find = (queue: QueueName): StoredQueue | undefined => {
+    const id = `${queue.project}\0${queue.name}`
+    const found = known.get(id) ?? read(queue)
+    if (known.size >= maxKnown) known.clear()
+    if (found !== undefined) known.set(id, found)
+    return found
+  }
+
+  const read = (queue: QueueName): StoredQueue | undefined => {
     const row = sql.find.get(queue.project, queue.name)
     if (row === undefined) return undefined
     const metadata = parseMetadata(String(row['metadata']))
@@ -51,6 +65,7 @@ export function openQueueTable(db: DatabaseSync, limits: QueueLimits) {
 
   /** Takes the queue out of sight at once; what it holds is removed bit by bit (`sweepEnded`). */
   const remove = (queue: StoredQueue): void => {
+    known.clear()
     sql.delete.run(queue.key)
     sql.retire.run(queue.key)
   }
@@ -59,6 +74,8 @@ export function openQueueTable(db: DatabaseSync, limits: QueueLimits) {
     find,
     create,
     remove,
+    /** Changes were undone: what was read meanwhile may never have been. */
+    forgetKnown: () => known.clear(),
     findOrCreate: (queue: QueueName): StoredQueue => find(queue) ?? create(queue, {}),
     /** What lets waiters of a queue be found by the key of a message's queue; retired ones have no name. */
     nameOf: (key: number): QueueName | undefined => {
@@ -66,6 +83,7 @@ export function openQueueTable(db: DatabaseSync, limits: QueueLimits) {
       return row && { project: String(row['project']), name: String(row['name']) }
     },
     setMetadata: (key: number, metadata: Metadata): void => {
+      known.clear()
       sql.update.run(JSON.stringify(metadata), key)
     },
     /** Empties the queue in one step, however much it holds: under a new key it has no messages and no claims. */
