@@ -30,7 +30,8 @@ export function createConnect(
         ...certificateAuthorities,
         ...(certificateAuthority === undefined ? [] : [certificateAuthority]),
       ],
-      connections: 4,
+      // A claim that is held, the POSTs of the outbox, acknowledgements. One that is not needed is not opened.
+      connections: 12,
     })
     const client = createZaqarClient(
       {

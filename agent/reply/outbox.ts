@@ -63,8 +63,8 @@ interface Batch {
 /** Around the seal: `{"body":{"v":1,"sealed":"..."},"ttl":1209600},` and the frame of the POST. */
 const frameBytes = 64
 const messagesPerPost = 100
-/** Full POSTs under way: while the queue service flushes some, others travel. */
-const postsAtOnce = 3
+/** Full POSTs under way: while the queue service flushes some, others travel, however far it is. */
+const postsAtOnce = 8
 /** A POST that is at least as full as this is full: smaller ones rather wait, and grow. */
 const fullShare = 0.5
 /** The longest pause before a refused message is tried again, in milliseconds. */

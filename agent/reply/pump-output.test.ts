@@ -82,10 +82,10 @@ describe('output on its way', () => {
     expect(discarded).toEqual([size, 6 * size])
   })
 
-  test('has at most four whole replies under way, and pulls no further', async () => {
+  test('has at most nine whole replies under way, and pulls no further', async () => {
     const { pump, posted } = aPump(20)
     await settle()
-    expect(posted.length).toBe(4)
+    expect(posted.length).toBe(9)
     for (let taken = 0; taken < 20; taken += 1) {
       posted[taken]?.take()
       await settle()

@@ -20,11 +20,11 @@ export interface OutputPump {
 }
 
 /** Whole replies travel several at once, and one more is sealed meanwhile; a small one waits, and grows. */
-const repliesUnderWay = 4
+const repliesUnderWay = 9
 
 /**
  * Sends a command's output from `fromOffset` on, while it runs. Small chunks are joined while a POST is under way. At most
- * five replies are in memory; beyond that nothing is pulled, and the output waits in its spool.
+ * ten replies are in memory; beyond that nothing is pulled, and the output waits in its spool.
  *
  * @param signal its reason is what both promises reject with.
  */
