@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { type ApiReply, invalidRequest, notFound, Refusal } from '../http/api-reply.ts'
 import type { ApiRequest, QueueApi } from '../http/api-request.ts'
 import { parseBody } from '../http/parse-body.ts'
@@ -12,6 +13,8 @@ import { showMessage, showPopped } from './show-message.ts'
 export async function postMessages(api: QueueApi, request: ApiRequest): Promise<ApiReply> {
   const ids = storeMessages(api, request, await request.readBody(api.limits.maxPostBytes))
   await api.store.flushed()
+  // Whoever waited for this is answered first: there the time counts.
+  if (api.waiting.size > 0) await nextTurn()
   const resources = ids.map((id) => `${request.path}/${id}`)
   return { status: 201, body: JSON.stringify({ resources }) }
 }
