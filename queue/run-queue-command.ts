@@ -1,8 +1,7 @@
 import { Command, CommanderError, Option } from 'commander'
 import packageJson from '../package.json' with { type: 'json' }
 import { SaharaAgentError } from '../protocol/errors.ts'
-import { GatewayFlags, serveGatewayUntilStopped } from './gateway/gateway-command.ts'
-import { type Process, ServeFlags, serveUntilStopped } from './serve-command.ts'
+import type { Process } from './serve-command.ts'
 
 const exitCodes = { ok: 0, failure: 1, usage: 2 } as const
 
@@ -56,7 +55,10 @@ function buildProgram(process: Process): Command {
         .default('warn'),
     )
     .addHelpText('after', serveHelp)
-    .action((flags: unknown) => serveUntilStopped(ServeFlags.parse(flags), process))
+    .action(async (flags: unknown) => {
+      const { ServeFlags, serveUntilStopped } = await import('./serve-command.ts')
+      await serveUntilStopped(ServeFlags.parse(flags), process)
+    })
   addGatewayCommand(program, process)
   return program
 }
@@ -87,7 +89,12 @@ function addGatewayCommand(program: Command, process: Process): void {
         .default('warn'),
     )
     .addHelpText('after', gatewayHelp)
-    .action((flags: unknown) => serveGatewayUntilStopped(GatewayFlags.parse(flags), process))
+    .action(async (flags: unknown) => {
+      const { GatewayFlags, serveGatewayUntilStopped } = await import(
+        './gateway/gateway-command.ts'
+      )
+      await serveGatewayUntilStopped(GatewayFlags.parse(flags), process)
+    })
 }
 
 const exitCodeHelp = `

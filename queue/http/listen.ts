@@ -1,8 +1,11 @@
 import { readFileSync } from 'node:fs'
-import { createServer as createHttpServer, type RequestListener, type Server } from 'node:http'
+import type { RequestListener, Server } from 'node:http'
 import { createServer as createHttpsServer } from 'node:https'
 import { ConfigInvalidError } from '../../protocol/errors.ts'
 import { CannotListenError, PortTakenError } from '../errors.ts'
+
+// An import statement reads all that the module has, one part of which loads Node's own undici: 16 MiB and 50 ms.
+const { createServer: createHttpServer } = process.getBuiltinModule('node:http')
 
 /** Where to listen, and how. */
 export interface ListenOptions {
