@@ -8,6 +8,7 @@ import { type Exercise, exercises, fill, stockFor } from './exercises.ts'
 import { createQueueClient, type QueueClient } from './queue-client.ts'
 import { type EmbeddedService, startEmbedded } from './queue-services.ts'
 import { runBurst } from './run-burst.ts'
+import { warmUp } from './warm-up.ts'
 
 /** What the queue holds before each of the sides is measured. */
 const depths = [0, 100_000, 1_000_000] as const
@@ -52,6 +53,7 @@ async function openDeep(
   const directory = join(parent, `deep-${depth}`)
   await mkdir(directory)
   const service = opened.use(await startEmbedded(directory))
+  await warmUp(service, world)
   const client = opened.use(createQueueClient(service, bodyBytes, burst.connections))
   if (depth === 0) return { service, client, queue: undefined, held: 0 }
   const queue = randomUUID()

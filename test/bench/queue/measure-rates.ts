@@ -6,6 +6,7 @@ import { type Exercise, exercises, fill, stockFor } from './exercises.ts'
 import { createQueueClient } from './queue-client.ts'
 import type { Service } from './queue-services.ts'
 import { runBurst } from './run-burst.ts'
+import { warmUp } from './warm-up.ts'
 
 const connectionCounts = [1, 8, 64] as const
 const burstMs = 400
@@ -30,6 +31,7 @@ export async function measureRates(
       connectionCounts.map((connections) => ({ exercise, bodyBytes: size * 1024, connections })),
     ),
   )
+  for (const service of services) await warmUp(service, world)
   for (const one of cases) {
     const { exercise, bodyBytes, connections } = one
     await using clients = new AsyncDisposableStack()
