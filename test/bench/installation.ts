@@ -18,6 +18,11 @@ export interface Installation extends AsyncDisposable {
   agents: Program[]
   /** Runs a command on the first instance. @throws when it does not succeed. */
   run: (operation: Operation, content?: { sha256: string }) => Promise<CommandRecord>
+  /** The same, and `meanwhile` while it runs. */
+  runWhile: (
+    operation: Operation,
+    meanwhile: (id: string) => Promise<void>,
+  ) => Promise<CommandRecord>
   /** Starts more of them. Ends when all are enrolled. */
   addAgents: (count: number) => Promise<void>
   /** The process that was started with all of these words. */
@@ -63,16 +68,22 @@ export async function startInstallation(
     }
   }
   await addAgents(agentCount)
+  const post = async (operation: Operation, content?: { sha256: string }): Promise<string> => {
+    const body = { operation, ...limits, ...(content && { content }) }
+    const { value } = await api.postCommand({ cluster, instance: 'worker-1' }, body)
+    return value[0]?.id ?? ''
+  }
   const whole = opened.move()
   return {
     system,
     api,
     guests,
     agents,
-    run: async (operation, content) => {
-      const body = { operation, ...limits, ...(content && { content }) }
-      const { value } = await api.postCommand({ cluster, instance: 'worker-1' }, body)
-      return await waitForSuccess(api, value[0]?.id ?? '')
+    run: async (operation, content) => await waitForSuccess(api, await post(operation, content)),
+    runWhile: async (operation, meanwhile) => {
+      const id = await post(operation)
+      await meanwhile(id)
+      return await waitForSuccess(api, id)
     },
     addAgents,
     findProcess,

@@ -28,8 +28,8 @@ const title = 'one `true`'
  */
 const floor = { roundTrips: 5, flushes: 6 } as const
 
-/** The first of them starts the runner; the others let V8 compile what is used often. */
-const warmUps = 5
+/** The first of them starts the runner; the others let V8 compile what is used often, as in a service that has run for minutes. */
+const warmUps = 30
 
 async function measure(settings: BenchSettings): Promise<Report> {
   const report = emptyReport('round-trip')

@@ -72,14 +72,13 @@ function sidesOfPut(
 }
 
 function sidesOfGet(
-  { api, run }: Installation,
+  { api, runWhile }: Installation,
   sshd: TestSshd | undefined,
   source: string,
   size: number,
 ): Side[] {
   const target = `${source}-got`
   const get = async () => {
-    const { id, result } = await run({ name: 'read', path: source })
     const hash = createHash('sha256')
     const hashed = async function* (bytes: AsyncIterable<Uint8Array>) {
       for await (const chunk of bytes) {
@@ -87,10 +86,13 @@ function sidesOfGet(
         yield chunk
       }
     }
-    const bytes = Readable.from(api.outputBytes(id, 'content', { follow: true }), {
-      objectMode: false,
+    // As the command line does it: the file is written while it comes.
+    const { result } = await runWhile({ name: 'read', path: source }, async (id) => {
+      const bytes = Readable.from(api.outputBytes(id, 'content', { follow: true }), {
+        objectMode: false,
+      })
+      await pipeline(bytes, hashed, createWriteStream(target))
     })
-    await pipeline(bytes, hashed, createWriteStream(target))
     if (hash.digest('hex') !== result?.streams.content?.sha256) throw new Error('the file differs')
     return undefined
   }
