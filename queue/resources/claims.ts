@@ -46,10 +46,13 @@ function claimNow(
     // Only the key lives on with the reply, not the messages.
     const { key, messages } = claim
     const showing = { queueName: queue.name, now }
-    const shown = messages.map((message) => showMessage(message, showing))
+    const shown = messages
+      .map((message) => showMessage(message, showing))
+      // `join` would copy all of it once more than V8 does by itself.
+      .reduce((before, message) => `${before},${message}`)
     return {
       status: 201,
-      body: `{"messages":[${shown.join(',')}]}`,
+      body: `{"messages":[${shown}]}`,
       headers: { Location: `${request.path}/${id}` },
       onUndelivered: () => store.change(() => store.claims.takeBack(key)),
     }
