@@ -4,13 +4,14 @@ import type { CommandRecord, NewCommand } from '../../controller/api/resources.t
 import { createApiClient } from '../../controller/cli/api/api-client.ts'
 import { connectApi } from '../../controller/cli/api/api-connection.ts'
 import { endRunner } from '../system/end-runner.ts'
-import type { Guest } from '../system/guest.ts'
+import { createGuest, type Guest } from '../system/guest.ts'
 import type { Program } from '../system/start-program.ts'
 import { type System, startSystem } from '../system/start-system.ts'
 import type { OpenSystemQueue } from '../system/system-queue.ts'
 import { waitFor } from '../system/wait-for.ts'
+import { bundleForBench } from './packaged-agent.ts'
 
-/** Controller, queue service and agents, each a process of its own as in production, and a client of the API. */
+/** Controller, queue service and agents, each a process of its own as in production, and a client of the API. The agents are those of the package. */
 export interface Installation extends AsyncDisposable {
   system: System
   api: ReturnType<typeof createApiClient>
@@ -40,6 +41,7 @@ export async function startInstallation(
   openQueue?: OpenSystemQueue,
 ): Promise<Installation> {
   await using opened = new AsyncDisposableStack()
+  const agent = await bundleForBench(join(directory, 'agent'))
   const system = opened.use(await startSystem(join(directory, 'system'), {}, openQueue))
   const connection = opened.use(connectApi({ kind: 'socket', socketPath: system.socketPath }))
   const api = createApiClient(connection)
@@ -53,7 +55,8 @@ export async function startInstallation(
   }
   const addAgents = async (count: number) => {
     for (let added = 0; added < count; added += 1) {
-      const guest = await system.createGuest(`worker-${guests.length + 1}`)
+      const name = `worker-${guests.length + 1}`
+      const guest = await createGuest(name, join(directory, 'guests', name), agent)
       const { value } = await api.renderUserData(cluster, { instance: guest.name })
       await guest.applyUserData(value.userData)
       guests.push(guest)

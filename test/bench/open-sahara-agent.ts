@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { cp, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { cp, readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { execa } from 'execa'
 import { type GateProxy, startGateProxy } from '../system/gate-proxy.ts'
@@ -8,6 +8,7 @@ import { createGuest } from '../system/guest.ts'
 import { startSystem } from '../system/start-system.ts'
 import { openOwnQueue } from '../system/system-queue.ts'
 import type { Bench, GuestAgent } from './guest-agent.ts'
+import { placeLauncher } from './packaged-agent.ts'
 
 /**
  * Our agent as its Debian package brings it: unpacked, with its own Node, its launcher and its policy, on a queue service
@@ -36,7 +37,11 @@ export async function openSaharaAgent(
   await system.cli(['cluster', 'create', 'bench'])
   const userData = await system.cli(['user-data', 'bench', '--instance', 'idle'])
   await guest.applyUserData(userData.stdout)
-  const launcher = await moveLauncher(tree, directory)
+  const launcher = await placeLauncher(
+    await readFile(join(tree, 'usr/bin/sahara-agent'), 'utf8'),
+    join(tree, 'usr/lib/sahara-agent'),
+    directory,
+  )
   const config = await configure(tree, guest)
   const door = await gate.promise
   const life = opened.move()
@@ -84,18 +89,6 @@ async function findPackage(directory: string): Promise<string> {
   const name = (await readdir(directory)).find((file) => file.endsWith(`_${arch}.deb`))
   if (name === undefined) throw new Error(`no package in ${directory}; run npm run build:agent`)
   return join(directory, name)
-}
-
-/** The launcher names places below `/`, which are elsewhere here. Its flags and its cache stay as they are. */
-async function moveLauncher(tree: string, directory: string): Promise<string> {
-  const launcher = join(tree, 'usr/bin/sahara-agent')
-  const cache = join(directory, 'cache')
-  await mkdir(cache, { mode: 0o700 })
-  const text = (await readFile(launcher, 'utf8'))
-    .replaceAll('/usr/lib/sahara-agent', join(tree, 'usr/lib/sahara-agent'))
-    .replaceAll('/var/cache/sahara-agent', cache)
-  await writeFile(launcher, text)
-  return launcher
 }
 
 async function configure(

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { isAbsolute } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 /** One of our programs, running as a process of its own. */
@@ -20,14 +21,17 @@ export interface Program {
 const patienceMs = 30_000
 const keptOutputCharacters = 16_384
 
-/** Starts `node FILE ARGUMENTS` from the project's root. */
+/** Starts `node FILE ARGUMENTS` from the project's root; an absolute FILE is a program by itself. */
 export function startProgram(
   file: string,
   programArguments: readonly string[],
   environment: Readonly<Record<string, string>> = {},
 ): Program {
-  const path = fileURLToPath(new URL(`../../${file}`, import.meta.url))
-  const child = spawn(process.execPath, [path, ...programArguments], {
+  const program = isAbsolute(file)
+    ? [file]
+    : [process.execPath, fileURLToPath(new URL(`../../${file}`, import.meta.url))]
+  const [command = '', ...words] = [...program, ...programArguments]
+  const child = spawn(command, words, {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, ...environment },
   })
