@@ -1,7 +1,7 @@
 import { Command, CommanderError, Option } from 'commander'
 import packageJson from '../package.json' with { type: 'json' }
 import { SaharaAgentError } from '../protocol/errors.ts'
-import type { Process } from './serve-command.ts'
+import { type Process, ServeFlags, serveUntilStopped } from './serve-command.ts'
 
 const exitCodes = { ok: 0, failure: 1, usage: 2 } as const
 
@@ -55,10 +55,7 @@ function buildProgram(process: Process): Command {
         .default('warn'),
     )
     .addHelpText('after', serveHelp)
-    .action(async (flags: unknown) => {
-      const { ServeFlags, serveUntilStopped } = await import('./serve-command.ts')
-      await serveUntilStopped(ServeFlags.parse(flags), process)
-    })
+    .action((flags: unknown) => serveUntilStopped(ServeFlags.parse(flags), process))
   addGatewayCommand(program, process)
   return program
 }
