@@ -20,7 +20,13 @@ import {
 } from '../store/commands.ts'
 import { type Instance, readInstance } from '../store/instances.ts'
 import { createAgentKeys } from './agent-keys.ts'
-import { endUnpostable, noteUnclearPost, type PostParts, postCommands } from './post-commands.ts'
+import {
+  bookPosted,
+  endUnpostable,
+  noteUnclearPost,
+  type PostParts,
+  postCommands,
+} from './post-commands.ts'
 import { type ContentSenders, startContentSenders } from './send-content.ts'
 import { createSlots, type Slots } from './slots.ts'
 
@@ -106,22 +112,21 @@ async function serveInstance(line: Line, instanceId: string): Promise<void> {
       )
       // When all ends, closing the store books it.
       await abortable(booked, signal)
-      for (const command of round.commands) line.senders.send(command)
       release(line, round)
       failures = 0
       limit = roundLimit
     } catch (error) {
       if (signal.aborted) return
-      if (error instanceof MessageTooLargeError) {
+      const settled = await settleFailedRound(line, round, error)
+      limit = settled.limit
+      if (error instanceof MessageTooLargeError && settled.isBooked) {
         // Nobody has to be given time: the command ends, and the next is posted.
         log.warn({ err: error, instance: instanceId }, 'a command is too large to be posted')
-        limit = await settleFailedRound(line, round, error)
         continue
       }
       failures += 1
       const delayMs = backoffDelayMs(failures, world.random, { baseMs: 100, capMs: 15_000 })
       log.warn({ err: error, instance: instanceId, delayMs }, 'commands could not be posted')
-      limit = await settleFailedRound(line, round, error)
       await world.sleep(delayMs, signal).catch(() => undefined)
     }
   }
@@ -161,25 +166,29 @@ function neverConnected(error: unknown): boolean {
 }
 
 /** Books what a failed round means, and gives the limit of the next one. */
-async function settleFailedRound(line: Line, round: Round, error: unknown): Promise<number> {
-  switch (judgeRound(error)) {
-    case 'refused':
-      release(line, round)
-      return roundLimit
-    case 'impossible':
-      if (round.commands.length === 1) await endUnpostable(line.context, round.commands, error)
-      release(line, round)
-      return 1
-    case 'unclear':
-      try {
-        await noteUnclearPost(line.context, round.commands)
-        release(line, round)
-      } catch (storeError) {
-        // Not released: as long as the store does not know that they may have left, nobody may say they have not.
-        line.context.log.error({ err: storeError }, 'an unclear post could not be noted')
-      }
-      return roundLimit
+async function settleFailedRound(
+  line: Line,
+  round: Round,
+  error: unknown,
+): Promise<{ limit: number; isBooked: boolean }> {
+  const verdict = judgeRound(error)
+  const limit = verdict === 'impossible' ? 1 : roundLimit
+  try {
+    if (verdict === 'unclear') await noteUnclearPost(line.context, round.commands)
+    if (verdict === 'impossible' && round.commands.length === 1) await giveUp(line, round, error)
+  } catch (storeError) {
+    // Not released: as long as the store does not know that they may have left, nobody may say they have not.
+    line.context.log.error({ err: storeError }, 'a failed post could not be noted')
+    return { limit, isBooked: false }
   }
+  release(line, round)
+  return { limit, isBooked: true }
+}
+
+/** One that may have left by an earlier POST may be running: its agent's answer ends it, or that none comes. */
+async function giveUp(line: Line, { commands }: Round, error: unknown): Promise<void> {
+  const mayRun = commands.some(({ mayHaveLeft }) => mayHaveLeft)
+  await (mayRun ? bookPosted(line, commands, false) : endUnpostable(line.context, commands, error))
 }
 
 /**

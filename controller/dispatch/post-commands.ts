@@ -16,11 +16,14 @@ import type { Instance } from '../store/instances.ts'
 import { commandKey } from '../wakeups.ts'
 import type { AgentKeys } from './agent-keys.ts'
 import { messageTtlSeconds } from './message-ttl.ts'
+import type { ContentSenders } from './send-content.ts'
 
 /** What posting needs. */
 export interface PostParts {
   context: Context
   agentKeys: AgentKeys
+  /** Given each command that is on the books as posted: its content follows. */
+  senders: Pick<ContentSenders, 'send'>
   signal: AbortSignal
 }
 
@@ -32,7 +35,7 @@ export interface PostParts {
  * service takes one of them not even alone.
  */
 export async function postCommands(
-  { context, agentKeys, signal }: PostParts,
+  { context, agentKeys, senders, signal }: PostParts,
   { instance, commands }: { instance: Instance; commands: readonly StoredCommand[] },
 ): Promise<{ booked: Promise<void> }> {
   const { postLimit, queue } = context
@@ -54,7 +57,7 @@ export async function postCommands(
       return
     }
     const posted = post.messages.flatMap((message) => messages.get(message) ?? [])
-    booked = bookPosted(context, posted, posted.length === commands.length)
+    booked = bookPosted({ context, senders }, posted, posted.length === commands.length)
   }
   for (const post of split([...messages.keys()])) await postInOrder(post)
   return { booked }
@@ -64,11 +67,12 @@ export async function postCommands(
  * @param isAll nothing more of this instance's waits to be posted. Its books can wait for another flush, often that of the result: should
  * they be lost, the commands are posted again and known to the agent.
  */
-async function bookPosted(
-  { config, store, wakeups, world }: Context,
+export async function bookPosted(
+  { context, senders }: Pick<PostParts, 'context' | 'senders'>,
   posted: readonly StoredCommand[],
   isAll: boolean,
 ): Promise<void> {
+  const { config, store, wakeups, world } = context
   const now = world.now()
   const canWait = isAll && posted.every(({ contentSha256 }) => contentSha256 === null)
   await (canWait ? store.writeSoon : store.write)(() => {
@@ -77,7 +81,10 @@ async function bookPosted(
       markPosted(store, command.id, { now, lostAt })
     }
   })
-  for (const { id } of posted) wakeups.wake(commandKey(id))
+  for (const command of posted) {
+    wakeups.wake(commandKey(command.id))
+    senders.send(command)
+  }
 }
 
 /** A POST had no clear end: its commands may be on the queue. */

@@ -61,6 +61,26 @@ export function describeSmallPosts(openQueue: OpenQueueUnderTest): void {
     })
   }, 120_000)
 
+  test('a content follows its command, though a command that was posted with it is too large', async () => {
+    await using cluster = await startCluster({ openQueue })
+    const bytes = randomBytes(100_000)
+    const { sha256 } = (await cluster.api.storeContent(oneChunk(bytes))).value
+    const write = (name: string) => ({
+      operation: { name: 'write' as const, path: join(cluster.directory, name) },
+      content: { sha256 },
+    })
+    const argv = ['echo', 'x'.repeat(90_000)]
+    const tooLarge = { operation: { name: 'exec' as const, argv } }
+    const ids = await Promise.all(
+      [write('before'), tooLarge, write('after')].map(async (one) => await post(cluster, one)),
+    )
+    const states = await Promise.all(ids.map(async (id) => (await end(cluster, id)).state))
+    expect(states).toEqual(['succeeded', 'failed', 'succeeded'])
+    for (const name of ['before', 'after']) {
+      expect((await readFile(join(cluster.directory, name))).equals(bytes)).toBe(true)
+    }
+  }, 120_000)
+
   test('standard input is fed in pieces that fit, from the first one on', async () => {
     await using cluster = await startCluster({ openQueue })
     const input = randomBytes(300_000)
