@@ -19,7 +19,7 @@ alternatives, in turns in one run. What is not installed is skipped by name. See
   --minutes    what all of it may take; a benchmark that hangs is ended sooner, and named
   --agents     how many are asked at once in throughput. Default: 20,100
   --waiting    how many wait at one queue service in agents. Default: 1,100,1000,5000
-  --mebibytes  sizes of the files in transfer. Default: 1,64
+  --mebibytes  sizes of the files in transfer. Default: 1,256
   --directory  where the databases lie; must be a real disk. Default: the system's directory for temporary files
   --json       the file with all figures, written anew after each benchmark
 `
@@ -38,7 +38,7 @@ const Options = z.strictObject({
   minutes: z.coerce.number().min(0.1).max(1440).default(20),
   agents: numbers(200, '20,100'),
   waiting: numbers(9000, '1,100,1000,5000'),
-  mebibytes: numbers(1024, '1,64'),
+  mebibytes: numbers(1024, '1,256'),
   directory: z.string().min(1).default(tmpdir()),
   json: z.string().min(1).default('dist/bench.json'),
   help: z.boolean().default(false),
