@@ -24,7 +24,7 @@ export async function placeLauncher(
   directory: string,
 ): Promise<string> {
   const cache = join(directory, 'cache')
-  await mkdir(cache, { mode: 0o700 })
+  await mkdir(cache, { recursive: true, mode: 0o700 })
   const launcher = join(directory, 'sahara-agent')
   const placed = text
     .replaceAll('/usr/lib/sahara-agent', library)

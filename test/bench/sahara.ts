@@ -7,6 +7,7 @@ import { installDriver, pythonPath } from '../sahara/install-driver.ts'
 import { missingSaharaPackages } from '../sahara/missing-packages.ts'
 import { startSystem } from '../system/start-system.ts'
 import type { Benchmark, BenchSettings } from './benchmark.ts'
+import { bundleForBench } from './packaged-agent.ts'
 import { addRows, emptyReport, type Report } from './report.ts'
 
 /** Our driver beside Sahara's own SSH driver, inside Sahara's own Python: what the engine pays. */
@@ -53,7 +54,7 @@ async function measure({ directory, budgetMs, agents }: BenchSettings): Promise<
       CONTROLLER_SOCKET: system.socketPath,
       QUEUE_URL: system.queue.url,
       SHARED: shared,
-      CHAMBER_NODE: process.execPath,
+      CHAMBER_AGENT: await bundleForBench(join(shared, 'agent')),
       SECONDS: String(budgetMs / 1000),
       INSTANCES: String(Math.min(...agents)),
       PYTHONPATH: [driver, pythonDirectory].join(':'),

@@ -33,7 +33,7 @@ echo '{user} ALL=(ALL) NOPASSWD:ALL' >/etc/sudoers.d/{user}
 cat >/usr/local/bin/sahara-agent <<'END'
 #!/bin/sh
 cd /
-exec {node} {project}/agent/main.ts "$@"
+exec {agent} "$@"
 END
 # systemd's part: it starts the unit again whenever it ends.
 cat >/usr/local/bin/systemctl <<'END'
@@ -65,6 +65,13 @@ wait $!
 """
 
 
+def _agent():
+    """The words that start the agent: a program, or Node with its sources."""
+    node = os.environ.get('CHAMBER_NODE', '/usr/bin/node')
+    return os.environ.get(
+        'CHAMBER_AGENT', '%s %s/agent/main.ts' % (node, PROJECT))
+
+
 def why_impossible():
     """Why chambers cannot be made here; None when they can."""
     if os.geteuid() != 0:
@@ -93,8 +100,8 @@ class Chambers:
         """Starts one; its agent then enrols by itself."""
         pathlib.Path(self.shared, name + '.user-data').write_text(user_data)
         words = {
-            'name': name, 'uuid': uuid, 'user': USER, 'project': PROJECT,
-            'node': os.environ.get('CHAMBER_NODE', '/usr/bin/node'),
+            'name': name, 'uuid': uuid, 'user': USER,
+            'agent': _agent(),
             'shared': shlex.quote(self.shared), 'here': HERE,
             'python': sys.executable, 'port': self._port, 'more': more}
         boot = _BOOT if own_network else _BOOT.split('\n', 5)[5]
