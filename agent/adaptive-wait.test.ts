@@ -31,6 +31,10 @@ const silentAfter =
           seconds: waitSeconds + 30,
           error: new QueueUnreachableError('claim', 'timeout', 'no whole answer'),
         }
+/** A proxy before a queue service that hangs, or one that never answers at all. */
+const hung =
+  (seconds: number): Path =>
+  () => ({ seconds, error: new QueueUnavailableError('claim', '504') })
 const busy: Path = () => ({ seconds: 1 })
 const cutAfter =
   (seconds: number): Path =>
@@ -141,6 +145,40 @@ describe('the wait of an idle agent', () => {
     const agent = idleAgent()
     await agent.claimTimes(4, open)
     expect(await agent.claimTimes(3, cutAfter(10))).toEqual([300, 300, 300])
+  })
+
+  test.for([
+    ['is silent', silentAfter(0)],
+    ['answers 504 after 50 s', hung(50)],
+    ['answers 504 after 90 s', hung(90)],
+  ] as const)('is what it was soon after an outage that %s', async ([, outage]) => {
+    for (const before of [0, 1, 2, 6]) {
+      const agent = idleAgent()
+      await agent.claimTimes(before, open)
+      await agent.claimTimes(7, outage)
+      expect(await agent.claim(open)).toBeGreaterThanOrEqual(30)
+      await agent.cutsWithin(1, open)
+      expect(await agent.claim(open)).toBe(300)
+    }
+  })
+
+  test.for([
+    [50, 41],
+    [60, 50],
+    [90, 75],
+  ] as const)('settles below a limit of %i s', async ([limit, settled]) => {
+    const agent = idleAgent()
+    await agent.claimTimes(5, proxyWithLimit(limit))
+    expect(await agent.claimTimes(2, proxyWithLimit(limit))).toEqual([settled, settled])
+  })
+
+  test('never falls below 15 s, but where it is configured so', async () => {
+    const agent = idleAgent()
+    await agent.claimTimes(20, cutAfter(15))
+    expect(await agent.claim(open)).toBe(15)
+    const still = idleAgent({ longestSeconds: 0 })
+    await still.claimTimes(7, silentAfter(0))
+    expect(await still.claimTimes(2, open)).toEqual([0, 0])
   })
 
   test('begins anew at another endpoint', async () => {

@@ -34,6 +34,8 @@ const jitter = 0.1
 const shortestCutMs = 15_000
 /** A request that failed so late after its end met silence; when the path was lost is not known then. */
 const silenceMs = 15_000
+/** No ceiling is lower: what is cut so soon is hardly a limit. */
+const lowestCeilingSeconds = 15
 const firstHoldMs = 600_000
 const longestHoldMs = 86_400_000
 
@@ -98,10 +100,12 @@ function afterAnswer(
 
 function afterCut(pace: WaitPace, { askedSeconds, tookMs }: Outcome, nowMs: number): WaitPace {
   if (tookMs < shortestCutMs) return pace
+  // Nearly every path carries so short a wait: a service that hangs fails after it, and only a limit before it.
+  if (askedSeconds <= firstSeconds && tookMs > askedSeconds * 1000) return pace
   const heldSeconds = Math.min(tookMs / 1000, askedSeconds)
   const isSilence = tookMs > askedSeconds * 1000 + silenceMs
   const guess = Math.floor(isSilence ? heldSeconds / 2 : (heldSeconds * 5) / 6)
-  const ceilingSeconds = Math.max(pace.provenSeconds, guess)
+  const ceilingSeconds = Math.max(pace.provenSeconds, guess, lowestCeilingSeconds)
   // It climbs anew: what the path has carried so far may be true no more. One that has carried as much before had an
   // accident, such as a queue service that was started anew.
   const anew = { seconds: Math.min(firstSeconds, ceilingSeconds), provenSeconds: 0 }
