@@ -8,7 +8,7 @@ import { markBegun } from './command-record.ts'
 import { mountDead } from './fixtures/mount-dead.ts'
 import { createRunnerBench, firstLine, kill, textOf } from './fixtures/runner-bench.ts'
 import { endHungRunner } from './hung-runner.ts'
-import { readProcess } from './process-table.ts'
+import { listProcesses, readProcess } from './process-table.ts'
 import { createRunnerClient } from './runner-client.ts'
 
 const lookMs = 10_000
@@ -91,17 +91,22 @@ describe('a runner that hangs', () => {
   })
 })
 
-test('a runner that a file system keeps waiting is not killed', async ({ skip }) => {
+test.for([
+  ['a file system keeps waiting', 'exec stat "$0"'],
+  ['waits for a child that a file system keeps', 'stat "$0"; exit $?'],
+])('a runner that %s is not killed', async ([, script = ''], { skip }) => {
   await using bench = createRunnerBench()
   const mount = join(bench.state, 'dead')
   let ended: Promise<unknown> | undefined
   {
     using dead = mountDead(mount)
     if (!dead) skip('no FUSE file system can be mounted here')
-    const stuck = spawn('stat', [join(mount, 'file')], { stdio: 'ignore' })
+    const stuck = spawn('sh', ['-c', script, join(mount, 'file')], { stdio: 'ignore' })
     ended = once(stuck, 'exit')
     const pid = stuck.pid ?? 0
-    while (readProcess(pid)?.state !== 'D') await realWorld().sleep(10)
+    const kept = () =>
+      listProcesses().filter((one) => (one.pid === pid || one.parent === pid) && one.state === 'D')
+    while (kept().length === 0) await realWorld().sleep(10)
     const { startTicks } = readProcess(pid) ?? {}
     const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
     writeFileSync(join(bench.state, 'runner.pid'), JSON.stringify({ pid, startTicks, bootId }))
@@ -109,7 +114,8 @@ test('a runner that a file system keeps waiting is not killed', async ({ skip })
     expect(readFileSync(join(bench.state, 'runner.log'), 'utf8')).toContain(
       `runner ${pid} has answered nothing for minutes, and waits for a file system`,
     )
-    expect(readProcess(pid)?.state).toBe('D')
+    expect(readProcess(pid)).toBeDefined()
+    expect(kept().length).toBe(1)
   }
   // It was not even told to end: it goes on when the file system answers.
   expect(await ended).toEqual([1, null])

@@ -2,7 +2,7 @@ import { appendFileSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { World } from '../../protocol/world.ts'
 import { describeSelf, Keeper, keeperLives } from './command-record.ts'
-import { readProcess } from './process-table.ts'
+import { listProcesses, readProcess } from './process-table.ts'
 
 /** How often a runner is looked at, in milliseconds, and at how many looks in turn it may be silent: three minutes, as the watchdog gives the agent. */
 const lookMs = 10_000
@@ -40,7 +40,7 @@ export function noteRunner(stateDirectory: string): void {
 
 /**
  * Kills the runner of a state directory, which answers nothing any more. Not while a file system keeps it in the kernel: a disk may
- * take minutes, and answer yet, and all its commands go on.
+ * take minutes, and answer yet, and all its commands go on. While a program starts, it is the child that the kernel keeps, and the runner waits for it.
  */
 export async function endHungRunner(
   stateDirectory: string,
@@ -48,7 +48,7 @@ export async function endHungRunner(
 ): Promise<void> {
   const keeper = readRunner(stateDirectory)
   if (!keeper || !keeperLives(keeper)) return
-  const isKeptByKernel = readProcess(keeper.pid)?.state === 'D'
+  const isKeptByKernel = isKept(keeper.pid)
   const what = isKeptByKernel ? 'waits for a file system' : 'is killed'
   noteInLog(
     stateDirectory,
@@ -64,6 +64,11 @@ export async function endHungRunner(
   for (let looks = 0; looks < mostLooksIfGone && keeperLives(keeper); looks += 1) {
     await world.sleep(lookIfGoneMs)
   }
+}
+
+function isKept(pid: number): boolean {
+  if (readProcess(pid)?.state === 'D') return true
+  return listProcesses().some(({ parent, state }) => parent === pid && state === 'D')
 }
 
 function readRunner(stateDirectory: string): Keeper | undefined {
