@@ -69,9 +69,9 @@ export async function startRunner(
   } finally {
     hung.catch(() => undefined)
     over.abort()
+    child.stdout?.destroy()
+    child.unref()
   }
-  child.stdout?.destroy()
-  child.unref()
   if (child.exitCode !== null && child.exitCode !== 0) {
     throw new RunnerUnreachableError(`the runner ended at once; "${logPath}" says why`)
   }
