@@ -1,5 +1,6 @@
 import type { Credentials } from '../protocol/messages/credentials.ts'
 import type { World } from '../protocol/world.ts'
+import { QueueUnreachableError } from '../protocol/zaqar/errors.ts'
 import { judgeFailure } from '../protocol/zaqar/judge-failure.ts'
 import { retry } from '../protocol/zaqar/retry.ts'
 import type { CredentialsKeeper } from './enrol/credentials-keeper.ts'
@@ -34,6 +35,8 @@ export async function persist<T>(
   let used: Credentials = keeper.credentials()
   let mayRenew = true
   let hasFailed = false
+  /** An answer such as 429 or 503 proves that the path works. */
+  let cutMs: number | undefined
   const result = await retry(
     async () => {
       used = keeper.credentials()
@@ -55,11 +58,12 @@ export async function persist<T>(
       onRetry: ({ error, attempt: count, delayMs }) => {
         mayRenew = true
         hasFailed = true
+        if (error instanceof QueueUnreachableError) cutMs = world.monotonicMs()
         log.warn({ attempt: count, delayMs, ...describeError(error) }, `cannot ${what} yet`)
       },
     },
     world,
   )
-  if (hasFailed) lookout.cameBack()
+  if (hasFailed) lookout.cameBack(cutMs)
   return result
 }

@@ -24,7 +24,7 @@ export type ClaimOutcome = ClaimResult & { via: 'queue' | 'gateway' | 'nobody' }
 /** What an enrolled agent can do at its queues, and nothing more. Errors: those of the Zaqar client. */
 export interface QueueAccess extends AsyncDisposable {
   claim: (
-    options: { limit: number; ttlSeconds: number },
+    options: { limit: number; ttlSeconds: number; onHead?: () => void },
     signal: AbortSignal,
   ) => Promise<ClaimOutcome>
   /** Which way the present claim goes, or the last one went; undefined before the first. */

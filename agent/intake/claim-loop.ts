@@ -4,6 +4,7 @@ import type { PollOptions } from '../config.ts'
 import { describeError } from '../log.ts'
 import { type PersistParts, persist } from '../persist.ts'
 import type { ClaimOutcome, QueueAccess } from '../queue-access.ts'
+import { claimUnlessCut } from './claim-unless-cut.ts'
 import { firstPace, nextPoll, spreadOut } from './poll-pace.ts'
 import { type TakeParts, takeBatch } from './take-batch.ts'
 
@@ -63,35 +64,11 @@ export async function claimLoop(parts: ClaimLoopParts, stop: AbortSignal): Promi
 async function claimOnce(parts: ClaimLoopParts, stop: AbortSignal): Promise<ClaimOutcome> {
   const attempt = async () => {
     for (;;) {
-      const found = await claimUnlessOutage(parts, stop)
+      const found = await claimUnlessCut(parts, stop)
       if (found !== undefined) return found
     }
   }
   return await persist('claim from the command queue', attempt, parts, stop)
-}
-
-/**
- * Gives a claim up when another request gets through after a failure: what took that one may have taken this one too, and
- * it would not be missed, since silence is what a held claim waits for anyhow.
- */
-async function claimUnlessOutage(
-  { queue, poll, lookout }: ClaimLoopParts,
-  stop: AbortSignal,
-): Promise<ClaimOutcome | undefined> {
-  const over = new AbortController()
-  const end = () => over.abort(stop.reason)
-  using _watch = lookout.whenBack(end)
-  stop.addEventListener('abort', end, { once: true })
-  if (stop.aborted) end()
-  try {
-    const options = { limit: poll.claimLimit, ttlSeconds: poll.claimTtlSeconds }
-    return await queue.claim(options, over.signal)
-  } catch (error) {
-    if (stop.aborted || !over.signal.aborted) throw error
-    return undefined
-  } finally {
-    stop.removeEventListener('abort', end)
-  }
 }
 
 /** The controller has said that more is coming: the rest of a content, or what somebody types into an open `stdin`. */

@@ -44,8 +44,10 @@ describe('whoever waits for the network', () => {
       count += 1
     })
     lookout.cameBack()
+    expect(count).toBe(0)
+    lookout.cameBack(1)
     watch[Symbol.dispose]()
-    lookout.cameBack()
+    lookout.cameBack(1)
     expect(count).toBe(1)
   })
 

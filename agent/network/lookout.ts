@@ -6,10 +6,10 @@ import { lookAtNetwork } from './look-at-network.ts'
 export interface Lookout {
   /** Resolves when the network has come back, perhaps; rejects with the signal's reason. */
   untilBack: (signal: AbortSignal) => Promise<void>
-  /** Somebody has got through after a failure: all who wait may try again. */
-  cameBack: () => void
-  /** Acts each time that somebody says so, until it is disposed of. */
-  whenBack: (act: () => void) => Disposable
+  /** Somebody has got through after a failure: all who wait may try again. `cutMs` is when a connection last failed, if one did. */
+  cameBack: (cutMs?: number) => void
+  /** Acts each time that somebody gets through after a connection had failed, until it is disposed of. */
+  whenBack: (act: (cutMs: number) => void) => Disposable
 }
 
 /** How often the network is looked at while somebody waits, in milliseconds. */
@@ -23,7 +23,7 @@ export function createLookout(
   look: () => string = lookAtNetwork,
 ): Lookout {
   let back = Promise.withResolvers<void>()
-  const acts = new Set<() => void>()
+  const acts = new Set<(cutMs: number) => void>()
 
   const untilItChanges = async (signal: AbortSignal): Promise<void> => {
     const before = look()
@@ -47,10 +47,11 @@ export function createLookout(
         either.abort()
       }
     },
-    cameBack: () => {
+    cameBack: (cutMs) => {
       back.resolve()
       back = Promise.withResolvers()
-      for (const act of acts) act()
+      if (cutMs === undefined) return
+      for (const act of acts) act(cutMs)
     },
     whenBack: (act) => {
       acts.add(act)

@@ -15,6 +15,8 @@ export interface CallOptions {
   signal?: AbortSignal | undefined
   /** Used instead of the client's own: an agent has one signed URL per right. */
   auth?: Auth | undefined
+  /** Told when the head of an answer is there; its body may take long. */
+  onHead?: (() => void) | undefined
 }
 
 /** A claim as a request names it. */
@@ -99,20 +101,20 @@ export function createTransport(settings: TransportSettings, world: World): Tran
 /** Sends a request; a token that is refused is replaced once. */
 async function sendAuthorized(
   call: Call,
-  { signal, auth: ownAuth }: CallOptions,
+  { signal, auth: ownAuth, onHead }: CallOptions,
   settings: TransportSettings,
   world: World,
 ): Promise<{ reply: Reply; credentials: Credentials }> {
   signal?.throwIfAborted()
   const auth = ownAuth ?? settings.auth
   const credentials = await authorize(auth, settings.projectId, { signal })
-  const reply = await sendUncut(call, credentials, signal, settings, world)
+  const reply = await sendUncut(call, credentials, { signal, onHead }, settings, world)
   if (reply.status !== 401 || credentials.token === undefined) return { reply, credentials }
   const renewed = await authorize(auth, settings.projectId, {
     refusedToken: credentials.token,
     signal,
   })
-  const secondReply = await sendUncut(call, renewed, signal, settings, world)
+  const secondReply = await sendUncut(call, renewed, { signal, onHead }, settings, world)
   const secrets = [...credentials.secrets, ...renewed.secrets]
   return { reply: secondReply, credentials: { ...renewed, secrets } }
 }
@@ -131,7 +133,7 @@ async function sendUncut(...request: Parameters<typeof sendOnce>): Promise<Reply
 async function sendOnce(
   call: Call,
   credentials: Credentials,
-  outerSignal: AbortSignal | undefined,
+  { signal: outerSignal, onHead }: Pick<CallOptions, 'signal' | 'onHead'>,
   settings: TransportSettings,
   world: World,
 ): Promise<Reply> {
@@ -146,6 +148,7 @@ async function sendOnce(
         const response = await settings.dispatcher.request(
           writeRequest(call, credentials, signal, settings),
         )
+        onHead?.()
         return await readReply(response, { action, limitBytes: settings.maxReplyBytes }, world)
       } catch (error) {
         throw explainConnectionFailure(action, error)
