@@ -230,6 +230,17 @@ describe('an answer', () => {
     expect((await failureOf(client.listMessagePage('q'))).message).toContain('over 1000000 bytes')
   })
 
+  test('is told of as soon as its head is there', async () => {
+    const head = Promise.withResolvers<void>()
+    await using server = await startRawServer((socket) => {
+      socket.write('HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n')
+      void head.promise.then(() => socket.end('{"messages":[],"links":[]}'))
+    })
+    await using client = aClient(server.endpoint)
+    const page = await client.listMessagePage('q', { onHead: head.resolve })
+    expect(page.items).toEqual([])
+  })
+
   test('of HTTP/1.0 that closes each time is read like any other', async () => {
     await using server = await startRawServer((socket) => {
       socket.end(
