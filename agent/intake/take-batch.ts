@@ -200,7 +200,7 @@ function admitByRoom(fresh: readonly Judged[], parts: TakeParts): readonly Judge
   const verdict = { kind: 'answer', state: 'refused', reason: noSpace(why) } as const
   const admitted = fresh.map((one) => {
     const sizeBytes = one.command.content?.size ?? 0
-    if (one.verdict.kind !== 'run') return one
+    if (one.verdict.kind !== 'run' || needsNoRoom(one.verdict.operation)) return one
     if (sizeBytes > roomBytes) return { ...one, verdict }
     roomBytes -= sizeBytes
     return one
@@ -208,6 +208,11 @@ function admitByRoom(fresh: readonly Judged[], parts: TakeParts): readonly Judge
   const isRefused = admitted.some((one) => one.verdict === verdict)
   if (isRefused) parts.reporter.alert('no-space', `commands are refused: ${why}`)
   return admitted
+}
+
+/** What is to end a command that fills the disk is not refused for that: it lays down nothing but its line in the journal. */
+function needsNoRoom(operation: Operation): boolean {
+  return isControl(operation) && operation.name !== 'stdin'
 }
 
 /** Bytes that are free beyond the reserve; below zero where there is less than that. */

@@ -368,6 +368,20 @@ describe('the state directory', () => {
     expect(await readFile(`${stage.stateDirectory}/credentials.json`, 'utf8')).toContain('claim')
   })
 
+  test('that is full keeps nobody from cancelling what fills it', async () => {
+    await using stage = await setStage()
+    const { controller, operations } = stage
+    const agent = stage.startAgent()
+    await enrolled(stage)
+    const sent = await controller.send({ name: 'exec', argv: ['hold', ''] })
+    await waitFor('it to run', async () => operations.begun.has(sent.command.id))
+    await agent.kill()
+    stage.startAgent({ limits: { reserveBytes: Number.MAX_SAFE_INTEGER } })
+    const cancel = await controller.send({ name: 'cancel', target: sent.command.id })
+    expect((await controller.result(cancel)).state).toBe('succeeded')
+    expect((await controller.result(sent)).state).toBe('cancelled')
+  })
+
   test('that is full refuses new commands, without running them later', async () => {
     await using stage = await setStage()
     const { controller, operations } = stage
