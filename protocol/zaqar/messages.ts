@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import type { World } from '../world.ts'
 import { BadRequestError, MessageTooLargeError } from './errors.ts'
 import { followPages, type Page } from './follow-pages.ts'
 import { type Message, WireMessage } from './message.ts'
@@ -68,6 +69,9 @@ export interface MessageCalls {
   popMessages: (queue: string, count: number, options?: CallOptions) => Promise<Message[]>
 }
 
+/** A longest life that was announced is forgotten after this, in milliseconds, as the limit of a POST is. */
+const longestTtlLastsMs = 3_600_000
+
 /** Zaqar's own limit for `?ids=`. */
 const idsPerRequest = 20
 
@@ -75,6 +79,7 @@ const idsPerRequest = 20
 export function messageCalls(
   send: Transport,
   { maxPostBytes }: { maxPostBytes: number },
+  world: Pick<World, 'monotonicMs'>,
 ): MessageCalls {
   const listMessagePage: MessageCalls['listMessagePage'] = async (queue, options = {}) => {
     const { waitSeconds } = options
@@ -100,8 +105,10 @@ export function messageCalls(
   }
   /** Known once a message that was to live longer was refused. */
   let longestTtlSeconds = Number.POSITIVE_INFINITY
+  let forgottenAtMs = 0
   const isTooLong = ({ ttlSeconds = 0 }: NewMessage) => ttlSeconds > longestTtlSeconds
   const shorten = (post: Post): Post => {
+    if (world.monotonicMs() >= forgottenAtMs) longestTtlSeconds = Number.POSITIVE_INFINITY
     if (!post.messages.some(isTooLong)) return post
     const [shorter = post] = splitIntoPosts(
       post.messages.map((message) =>
@@ -132,6 +139,7 @@ export function messageCalls(
       } catch (error) {
         if (!(error instanceof BadRequestError) || !error.longestTtlSeconds) throw error
         longestTtlSeconds = error.longestTtlSeconds
+        forgottenAtMs = world.monotonicMs() + longestTtlLastsMs
         const shorter = shorten(first)
         if (shorter === first) throw error
         return await postAsItIs(queue, shorter, options)

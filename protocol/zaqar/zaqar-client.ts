@@ -71,7 +71,7 @@ export function createZaqarClient(options: ZaqarClientOptions, world: World): Za
   }
   return {
     ...queueCalls(send),
-    ...messageCalls(send, { maxPostBytes: options.maxPostBytes ?? defaultPostLimitBytes }),
+    ...messageCalls(send, { maxPostBytes: options.maxPostBytes ?? defaultPostLimitBytes }, world),
     ...claimCalls(send),
     ...serviceCalls(send),
     ...subscriptionCalls(send),
