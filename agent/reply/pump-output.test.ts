@@ -57,6 +57,23 @@ describe('output on its way', () => {
     expect([sent, discarded]).toEqual([[3 * size], [3 * size]])
   })
 
+  test('does not get far ahead of a piece that nobody takes', async () => {
+    const { pump, posted, sent } = aPump(200)
+    await settle()
+    for (let taken = 1; taken < posted.length; taken += 1) {
+      posted[taken]?.take()
+      await settle()
+    }
+    expect(posted).toHaveLength(90)
+    posted[0]?.take()
+    for (let taken = 1; taken < 200; taken += 1) {
+      await settle()
+      posted[taken]?.take()
+    }
+    await pump.sent
+    expect(sent.at(-1)).toBe(200 * size)
+  })
+
   test('does not count as sent behind a piece that nobody took', async () => {
     const { pump, posted, sent } = aPump(3)
     await settle()

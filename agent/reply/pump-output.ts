@@ -21,6 +21,11 @@ export interface OutputPump {
 
 /** Whole replies travel several at once, and one more is sealed meanwhile; a small one waits, and grows. */
 const repliesUnderWay = 9
+/**
+ * So far the others may get ahead of one that the queue does not take: 16 MiB of whole replies. What the controller cannot join to what it has,
+ * it keeps waiting, and drops beyond a bound of its own (64 MiB, or 10,000 pieces, unless set otherwise).
+ */
+const repliesAhead = 90
 
 /**
  * Sends a command's output from `fromOffset` on, while it runs. Small chunks are joined while a POST is under way. At most
@@ -81,6 +86,7 @@ async function pump(
     for (let [next] = gathered; next; [next] = gathered) {
       const isWhole = next.sizeBytes >= chunkLimitBytes || gathered.length > 1
       if (underWay.size >= (isWhole ? repliesUnderWay : 1)) return
+      if (started.length >= repliesAhead) return
       gathered.shift()
       start(next)
     }
