@@ -91,11 +91,14 @@ function addToSums(sums: Sums, pieces: readonly Piece[]): void {
 /** What is wrong, in words; `undefined` when nothing is. A stream that was not kept whole has no digest to compare. */
 function findMismatch({ outputBytes, result }: StoredCommand, sums: Sums): string | undefined {
   if (result === null) return undefined
+  const isUnseen = Object.keys(result.streams).length === 0
+  // A command that is begun again may be interrupted before it has printed as much as the first time.
+  if (isUnseen && result.state === 'interrupted') return undefined
   if (outputBytes !== result.outputBytes) {
     return `${outputBytes} bytes came, and the result speaks of ${result.outputBytes}`
   }
   // When what ran the command died, nobody is left who has seen all of a stream: only the sum is known.
-  if (Object.keys(result.streams).length === 0) return undefined
+  if (isUnseen) return undefined
   const streams = new Set([...sums.keys(), ...(['stdout', 'stderr', 'content'] as const)])
   for (const stream of streams) {
     const [came, announced] = [sums.get(stream), result.streams[stream]]

@@ -127,20 +127,26 @@ describe('output', () => {
     expect(readCommand(context.store, id)).toMatchObject({ outputComplete: true })
   })
 
-  test('is complete without digests when its result has none: what ran the command died', async () => {
-    const id = await newCommand()
-    await take(id, 0, 'stdout', Buffer.from('abc'))
-    await context.store.write(() => {
-      const endedAt = context.world.now()
-      const ending = { outputBytes: 3, streams: {}, survivors: [], answer: {} }
-      takeReply(context, id, {
-        kind: 'result',
-        result: { state: 'interrupted', endedAt, ...ending },
+  test.for([
+    ['abc', 'what ran the command died'],
+    ['abcdef', 'the run before had printed more'],
+  ] as const)(
+    'is complete without digests when its result has none: %s, since %s',
+    async ([came]) => {
+      const id = await newCommand()
+      await take(id, 0, 'stdout', Buffer.from(came))
+      await context.store.write(() => {
+        const endedAt = context.world.now()
+        const ending = { outputBytes: 3, streams: {}, survivors: [], answer: {} }
+        takeReply(context, id, {
+          kind: 'result',
+          result: { state: 'interrupted', endedAt, ...ending },
+        })
+        settleSmallOutput(context, id)
       })
-      settleSmallOutput(context, id)
-    })
-    expect(readCommand(context.store, id)).toMatchObject({ outputComplete: true })
-  })
+      expect(readCommand(context.store, id)).toMatchObject({ outputComplete: true })
+    },
+  )
 
   test('past its bound is dropped, and so is too much behind a hole', async () => {
     const id = await newCommand()
