@@ -1,4 +1,6 @@
+import { readFileSync } from 'node:fs'
 import { rm, statfs, writeFile } from 'node:fs/promises'
+import { constants } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { endRunner } from '../system/end-runner.ts'
@@ -103,10 +105,13 @@ function ignoreFull(error: unknown): void {
   throw error
 }
 
-/** An agent that was just killed reads its clock at its start. */
+/** An agent that was just killed, or has just been started, reads its clock at its start; the signal would end it before that. */
 function signal(pid: number): void {
   try {
-    process.kill(pid, 'SIGUSR2')
+    const caught = /^SigCgt:\s*(\w+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]
+    const listens =
+      (BigInt(`0x${caught ?? 0}`) & (1n << BigInt(constants.signals.SIGUSR2 - 1))) !== 0n
+    if (listens) process.kill(pid, 'SIGUSR2')
   } catch {
     // It is being started again.
   }
