@@ -30,6 +30,10 @@ beforeEach(async () => {
     await createMiniatureAgent(await readBootstrap(controller.api, 'c1', 'w1'), world),
   )
   await agent.enrol()
+  // The welcome may be there before the controller has noted that it is.
+  const path = '/v1/clusters/c1/instances/w1'
+  const isNoted = async () => (await controller.api.get(path)).body['agentVersion'] !== null
+  await vi.waitUntil(isNoted, { timeout: 30_000 })
 })
 afterEach(async () => await parts.disposeAsync())
 

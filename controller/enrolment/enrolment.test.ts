@@ -90,6 +90,9 @@ describe('an agent with user-data of its own', () => {
       ['GET'],
     ])
     for (const { paths } of [claim, acknowledge, reply, lobby]) expect(paths).toHaveLength(1)
+    // The welcome may be there before the controller has noted that it is.
+    const isNoted = async () => (await instance('w1'))['agentVersion'] !== null
+    await vi.waitUntil(isNoted, { timeout: 30_000 })
     expect(await instance('w1')).toMatchObject({
       state: 'enrolled',
       instanceUuid: 'a1b2c3d4-0000-4000-8000-00000000000a',
