@@ -1,4 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite'
+import { scheduleFlushes } from '../../protocol/flush-schedule.ts'
 import type { World } from '../../protocol/world.ts'
 import { JournalWriteError } from '../errors.ts'
 
@@ -22,8 +23,6 @@ interface Waiting {
   reject: (error: Error) => void
 }
 
-const soonMs = 50
-
 /** @param before runs at the beginning of each transaction: for what may wait for the next one. */
 export function groupCommits(
   database: DatabaseSync,
@@ -33,15 +32,11 @@ export function groupCommits(
   const begin = database.prepare('BEGIN IMMEDIATE')
   const end = database.prepare('COMMIT')
   let waiting: Waiting[] = []
-  let isDue = false
-  let timer: AbortController | undefined
 
   const flush = () => {
     const group = waiting
     waiting = []
-    isDue = false
-    timer?.abort('flushed')
-    timer = undefined
+    schedule.begun()
     if (group.length === 0) return
     const error = commit(group)
     if (error === undefined) {
@@ -53,6 +48,7 @@ export function groupCommits(
       for (const one of group) settle(one)
     }
   }
+  const schedule = scheduleFlushes(flush, world)
   const settle = (one: Waiting) => {
     const error = commit([one])
     if (error === undefined) one.resolve()
@@ -83,15 +79,11 @@ export function groupCommits(
   return {
     flush,
     write: async (change) => {
-      if (!isDue) setImmediate(flush)
-      isDue = true
+      schedule.now()
       await enter(change)
     },
     writeSoon: async (change) => {
-      if (!isDue && timer === undefined) {
-        timer = new AbortController()
-        world.sleep(soonMs, timer.signal).then(flush, () => undefined)
-      }
+      schedule.soon()
       await enter(change)
     },
   }

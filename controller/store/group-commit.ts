@@ -1,3 +1,4 @@
+import { scheduleFlushes } from '../../protocol/flush-schedule.ts'
 import type { World } from '../../protocol/world.ts'
 import { StoreWriteError } from '../errors.ts'
 import type { Database } from './database.ts'
@@ -21,8 +22,6 @@ export interface GroupCommit {
   flush: () => void
 }
 
-const soonMs = 50
-
 /** Settles one waiting change; called with the error of the whole transaction, if it failed. */
 interface Waiting {
   apply: () => void
@@ -32,19 +31,16 @@ interface Waiting {
 /** Begins to collect changes for a database of which nobody else writes. */
 export function createGroupCommit(database: Database, world: Pick<World, 'sleep'>): GroupCommit {
   let waiting: Waiting[] = []
-  let isDue = false
-  let timer: AbortController | undefined
 
   const flush = () => {
     const group = waiting
     waiting = []
-    isDue = false
-    timer?.abort('flushed')
-    timer = undefined
+    schedule.begun()
     if (group.length === 0) return
     const failure = commitTogether(database, group)
     for (const { settle } of group) settle(failure)
   }
+  const schedule = scheduleFlushes(flush, world)
 
   const enter = <T>(change: () => T): Promise<T> => {
     const { promise, resolve, reject } = Promise.withResolvers<T>()
@@ -67,16 +63,11 @@ export function createGroupCommit(database: Database, world: Pick<World, 'sleep'
   return {
     flush,
     write: (change) => {
-      // The next turn, not a microtask: requests that arrived in one turn of the loop shall meet here.
-      if (!isDue) setImmediate(flush)
-      isDue = true
+      schedule.now()
       return enter(change)
     },
     writeSoon: (change) => {
-      if (!isDue && timer === undefined) {
-        timer = new AbortController()
-        world.sleep(soonMs, timer.signal).then(flush, () => undefined)
-      }
+      schedule.soon()
       return enter(change)
     },
   }
