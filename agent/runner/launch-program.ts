@@ -54,8 +54,8 @@ export async function launchProgram(
   const verdict = await findUser(spec.user)
   if (!verdict.found) return { ok: false, reason: verdict.reason, message: verdict.message }
   const { user, isCurrent } = verdict
-  // Before anything looks at them: whoever looks at a file server that is gone waits for ever, with all other commands.
   const env = buildEnvironment(spec, user)
+  // Before anything looks at them: whoever looks at a file server that is gone waits for ever, with all other commands.
   const silent = await probe.findUnresponsive(
     () => pathsOf(spec, user, isCurrent),
     () => {

@@ -72,12 +72,12 @@ export async function bookPosted(
   posted: readonly StoredCommand[],
   isAll: boolean,
 ): Promise<void> {
-  const { config, store, wakeups, world } = context
+  const { store, wakeups, world } = context
   const now = world.now()
   const canWait = isAll && posted.every(({ contentSha256 }) => contentSha256 === null)
   await (canWait ? store.writeSoon : store.write)(() => {
     for (const command of posted) {
-      const lostAt = lostAtOf({ config }, command)
+      const lostAt = lostAtOf(context, command)
       markPosted(store, command.id, { now, lostAt })
     }
   })
@@ -152,6 +152,6 @@ async function sealCommands(
   return new Map((await Promise.all(sealed)).flat())
 }
 
-function lostAtOf({ config }: Pick<Context, 'config'>, command: StoredCommand): Date {
+function lostAtOf({ config }: Context, command: StoredCommand): Date {
   return new Date(command.deadline.getTime() + config.lostMarginSeconds * 1000)
 }
