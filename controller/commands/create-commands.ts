@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { z } from 'zod'
 import { type NewSecrets, secretMinBytes } from '../../protocol/messages/secrets.ts'
 import { NewCommand } from '../api/resources.ts'
@@ -48,6 +49,8 @@ export async function createCommands(
     inWrite(() => orders.map(([instance, order]) => fileForInstance(context, instance, order))),
   )
   for (const instance of instances) departures.wake(instance.id)
+  // They are on their way before whoever asked for them has an answer.
+  await nextTurn()
   return ids
 }
 
@@ -78,6 +81,7 @@ export async function createCommandOnce(
     return { id, isNew: true }
   })
   departures.wake(instance.id)
+  await nextTurn()
   return made
 }
 

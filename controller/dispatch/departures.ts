@@ -55,8 +55,8 @@ export async function startDepartures(
   const slots = createSlots(config.limits.postsAtOnce)
   const senders = startContentSenders(context, contents, slots, stop.signal)
   const underWay = new Set<string>()
-  const lines = new Map<string, Promise<void>>()
-  const line = {
+  const lines = new Map<string, Running>()
+  const parts = {
     context,
     slots,
     senders,
@@ -66,13 +66,19 @@ export async function startDepartures(
   }
 
   const wake = (instanceId: string) => {
-    if (stop.signal.aborted || lines.has(instanceId)) return
-    const running = serveInstance(line, instanceId).finally(() => {
+    if (stop.signal.aborted) return
+    const running = lines.get(instanceId)
+    if (running) {
+      running.bell.isRung = true
+      return
+    }
+    const bell = { isRung: false }
+    const ended = serveInstance({ ...parts, bell }, instanceId).finally(() => {
       lines.delete(instanceId)
-      // Woken between the last look and this moment.
-      if (readRound(context, instanceId, 1) !== undefined) wake(instanceId)
+      // Between its last look and this moment.
+      if (bell.isRung) wake(instanceId)
     })
-    lines.set(instanceId, running)
+    lines.set(instanceId, { bell, ended })
   }
   for (const command of listCommandsWithContentLeft(store)) senders.send(command)
   for (const instanceId of listInstancesWithQueued(store)) wake(instanceId)
@@ -82,7 +88,7 @@ export async function startDepartures(
     isUnderWay: (commandId) => underWay.has(commandId),
     [Symbol.asyncDispose]: async () => {
       stop.abort()
-      await Promise.allSettled(lines.values())
+      await Promise.allSettled([...lines.values()].map(({ ended }) => ended))
       await senders[Symbol.asyncDispose]()
     },
   }
@@ -92,16 +98,25 @@ interface Line extends PostParts {
   slots: Slots
   senders: ContentSenders
   underWay: Set<string>
+  /** Rung when something was queued since the line last looked: a look is a query, and most find nothing. */
+  bell: { isRung: boolean }
+}
+
+/** What posts for an instance at present. */
+interface Running {
+  bell: Line['bell']
+  ended: Promise<void>
 }
 
 /** Posts what waits for one instance, until nothing does. */
 async function serveInstance(line: Line, instanceId: string): Promise<void> {
-  const { context, signal } = line
+  const { bell, context, signal } = line
   const { world, log } = context
   let failures = 0
   // After a refusal commands go one by one, so that one which cannot be posted does not hold up the others.
   let limit = roundLimit
   while (!signal.aborted) {
+    bell.isRung = false
     const round = takeRound(line, instanceId, limit)
     if (round === undefined) return
     try {
@@ -113,6 +128,7 @@ async function serveInstance(line: Line, instanceId: string): Promise<void> {
       // When all ends, closing the store books it.
       await abortable(booked, signal)
       release(line, round)
+      if (round.commands.length < limit && !bell.isRung) return
       failures = 0
       limit = roundLimit
     } catch (error) {
