@@ -19,6 +19,9 @@ const mebibyte = 1024 ** 2
 const ours = 'sahara-agent'
 /** The controller keeps what it moves for a while: this bounds the disk it takes. */
 const maxRounds = 5
+/** Below this, what V8 has not compiled yet is a good part of the first rounds. */
+const smallMebibytes = 16
+const smallWarmUps = 10
 /** By which the rate is guessed, so that the whole ends before the command's time does. */
 const triedOutputMebibytes = 16
 const outputSeconds = 60
@@ -36,7 +39,8 @@ async function measure(settings: BenchSettings): Promise<Report> {
       [`${size} MiB to the instance`, sidesOfPut(installation, sshd, source, size)],
       [`${size} MiB from the instance`, sidesOfGet(installation, sshd, source, size)],
     ] as const) {
-      const { samples, failed } = await alternate(sides, { budgetMs, maxRounds }, settings.world)
+      const bounds = { budgetMs, maxRounds, warmUps: size > smallMebibytes ? 1 : smallWarmUps }
+      const { samples, failed } = await alternate(sides, bounds, settings.world)
       addRows(report, what, 'MiB/s', asRates(samples, size))
       report.skipped.push(
         ...failed.map(({ side, reason }) => ({ side: `${side}: ${what}`, reason })),
