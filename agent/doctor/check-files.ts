@@ -2,6 +2,7 @@ import { access, constants, stat, statfs } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { AgentConfig } from '../config.ts'
 import { errnoOf } from '../runner/command-record.ts'
+import { canFindSecretsHome } from '../secrets/secret-files.ts'
 import { isMissingFile, type StatePaths } from '../state-directory.ts'
 import { type Finding, fail, ok, warn } from './finding.ts'
 
@@ -53,6 +54,18 @@ export async function checkDisk({ stateDirectory, limits }: AgentConfig): Promis
   if (files > 0 && ffree === 0) return fail('disk', 'no inodes are left', remedy)
   const isScarce = freeBytes < limits.reserveBytes * 4
   return isScarce ? warn('disk', detail, remedy) : ok('disk', detail)
+}
+
+/** Whether secrets of commands could be kept off the disk. */
+export function checkMemory({ stateDirectory }: AgentConfig): Finding {
+  if (canFindSecretsHome(stateDirectory)) {
+    return ok('memory', 'secrets of commands are kept in memory, not on the disk')
+  }
+  return warn(
+    'memory',
+    'neither /run nor /dev/shm is a file system in memory that the agent may use: commands with secrets are refused',
+    'mount a tmpfs there; run doctor as the user that the agent runs as',
+  )
 }
 
 async function nearestExisting(path: string): Promise<string> {

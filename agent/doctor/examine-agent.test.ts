@@ -1,12 +1,23 @@
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  accessSync,
+  chmodSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { realWorld } from '../../protocol/real-world.ts'
 import { generatePrivateKey, publicPart } from '../../protocol/sealing/keys.ts'
 import { signUrl } from '../../protocol/signed-url/sign-url.ts'
 import { startServer } from '../../test/programmable-server.ts'
 import { AgentConfig } from '../config.ts'
+import { findSecretsHome, secretsHomes } from '../secrets/secret-files.ts'
 import { examineAgent } from './examine-agent.ts'
 import { describeFindings } from './finding.ts'
 
@@ -52,6 +63,15 @@ async function writeBootstrap(endpoint: string): Promise<void> {
   writeFileSync(join(place, 'bootstrap.json'), JSON.stringify(bootstrap), { mode: 0o600 })
 }
 
+function canMake(path: string): boolean {
+  try {
+    accessSync(dirname(path), constants.W_OK)
+    return true
+  } catch {
+    return false
+  }
+}
+
 async function verdicts(): Promise<Record<string, string>> {
   const findings = await examineAgent(aConfig(), direct, realWorld())
   return Object.fromEntries(findings.map(({ check, verdict }) => [check, verdict]))
@@ -75,6 +95,25 @@ describe('the doctor', () => {
     expect(describeFindings(findings)).toMatch(
       /^FAIL {2}user-data +no bootstrap file\n +-> make user-data/m,
     )
+  })
+
+  test('says whether secrets would be kept in memory, and takes no place for them', async () => {
+    const { stateDirectory } = aConfig()
+    const before = await verdicts()
+    expect(secretsHomes(stateDirectory).filter((home) => existsSync(home))).toEqual([])
+    const home = findSecretsHome(stateDirectory)
+    expect(before).toMatchObject({ memory: home === null ? 'warn' : 'ok' })
+    expect(await verdicts()).toMatchObject({ memory: before['memory'] })
+    if (home === null) return
+    // Somebody else has been there before us.
+    rmSync(home, { recursive: true })
+    const taken = secretsHomes(stateDirectory).filter((each) => canMake(each))
+    for (const each of taken) symlinkSync(place, each)
+    try {
+      expect(await verdicts()).toMatchObject({ memory: 'warn' })
+    } finally {
+      for (const each of taken) rmSync(each)
+    }
   })
 
   test('reaches the queue by the bootstrap’s URL, and compares the clocks', async () => {

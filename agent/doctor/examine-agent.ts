@@ -11,7 +11,7 @@ import { describeError } from '../log.ts'
 import { readStateFile, statePaths } from '../state-directory.ts'
 import { checkAgent, checkPolicy, checkRunner } from './check-agent.ts'
 import { checkEnrolment } from './check-enrolment.ts'
-import { checkDisk, checkModes } from './check-files.ts'
+import { checkDisk, checkMemory, checkModes } from './check-files.ts'
 import { checkClock, checkQueue, describeNetwork } from './check-queue.ts'
 import { type Finding, fail } from './finding.ts'
 
@@ -38,6 +38,7 @@ export async function examineAgent(
   await add('agent', async () => checkAgent(paths.statusSocket))
   await add('files', async () => checkModes(config, paths))
   await add('disk', async () => checkDisk(config))
+  await add('memory', async () => checkMemory(config))
   const bootstrap = await readBootstrap(config.bootstrapPath)
   let enrolment: Enrolment | undefined
   await add('enrolment', async () => {

@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto'
 import {
+  accessSync,
   chmodSync,
   chownSync,
+  constants,
   lstatSync,
   mkdirSync,
   openSync,
@@ -11,7 +13,7 @@ import {
   statfsSync,
   writeFileSync,
 } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { secretVariable } from '../../protocol/messages/secrets.ts'
 import { errnoOf } from '../runner/command-record.ts'
 import type { CommandSpec } from '../runner/command-spec.ts'
@@ -41,9 +43,25 @@ export function findSecretsHome(stateDirectory: string): string | null {
   return secretsHomes(stateDirectory).find((home) => isInMemory(home) && makeOurs(home)) ?? null
 }
 
+/** Whether `findSecretsHome` would find one. Makes nothing. */
+export function canFindSecretsHome(stateDirectory: string): boolean {
+  return secretsHomes(stateDirectory).some((home) => isInMemory(home) && canBeOurs(home))
+}
+
+function canBeOurs(home: string): boolean {
+  if (isOurs(home)) return true
+  if (lstatSync(home, { throwIfNoEntry: false })) return false
+  try {
+    accessSync(dirname(home), constants.W_OK | constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
+}
+
 function isInMemory(home: string): boolean {
   try {
-    return memoryFileSystems.includes(statfsSync(join(home, '..')).type)
+    return memoryFileSystems.includes(statfsSync(dirname(home)).type)
   } catch {
     return false
   }
