@@ -156,6 +156,24 @@ function aSmallQueue(limitBytes: number, { says = true } = {}) {
   return Object.assign(box, { taken, refusals: () => refusals })
 }
 
+/** A queue, or a firewall before it, that calls everything too large in which `bad` is, until it is repaired. */
+function aQueueThatRefuses(bad: string) {
+  const taken: string[] = []
+  let refusals = 0
+  let isRepaired = false
+  const box = anOutboxTo(async (sealed) => {
+    if (!isRepaired && sealed.some((text) => text.includes(bad))) {
+      refusals += 1
+      throw new MessageTooLargeError('post', 'x', { status: 413 })
+    }
+    taken.push(...sealed)
+  })
+  const repair = () => {
+    isRepaired = true
+  }
+  return Object.assign(box, { taken, refusals: () => refusals, repair })
+}
+
 /** A message that may be cut anywhere. */
 function aLongText(sealed: string): OutgoingMessage {
   const cut = async (limit: number) =>
@@ -170,8 +188,8 @@ describe('a queue that takes less than Zaqar does by default', () => {
     ['says so', true],
     ['does not say how much', false],
   ] as const)('gets smaller POSTs, in the same order, when it %s', async ([, says]) => {
-    await using at = aSmallQueue(1000, { says })
-    const all = ['a', 'b', 'c', 'd', 'e', 'f'].map((letter) => letter.repeat(300))
+    await using at = aSmallQueue(10_000, { says })
+    const all = ['a', 'b', 'c', 'd', 'e', 'f'].map((letter) => letter.repeat(3000))
     await Promise.all(all.map(async (one) => await at.outbox.post(message(one))))
     expect(at.taken.flat()).toEqual(all)
     await at.outbox.drained(new AbortController().signal)
@@ -198,6 +216,60 @@ describe('a queue that takes less than Zaqar does by default', () => {
     const [missed] = await Promise.allSettled([heartbeat, at.outbox.post(message('the result'))])
     expect(missed).toMatchObject({ reason: { code: 'ERR_MESSAGE_TOO_LARGE' } })
     expect(at.taken).toEqual([['the result']])
+  })
+})
+
+describe('a queue that calls too large what would be at any size', () => {
+  test('gets all else at once, in POSTs as large as ever, and that one again and again', async () => {
+    await using at = aQueueThatRefuses('bad')
+    const good = Array.from({ length: 60 }, (_, index) => `${index} `.repeat(500))
+    const [before, behind] = [good.slice(0, 30), good.slice(30)]
+    const post = async (sealed: string) => await at.outbox.post(message(sealed, { cut: asItIs }))
+    const sent = before.map(post)
+    const bad = post('bad')
+    await Promise.all([...sent, ...behind.map(post)])
+    expect(at.taken).toEqual(good)
+    await settle()
+    expect(at.outbox.postLimitBytes()).toBe(262_144)
+    const untilAlone = at.refusals()
+    expect(untilAlone).toBeLessThan(10)
+    await settle()
+    expect(at.refusals()).toBe(untilAlone)
+
+    await at.world.advance(600_000)
+    await settle()
+    expect(at.refusals()).toBeGreaterThan(untilAlone)
+    expect(at.outbox.postLimitBytes()).toBe(262_144)
+    at.repair()
+    await at.world.advance(600_000)
+    await bad
+    expect(at.taken).toEqual([...good, 'bad'])
+  })
+
+  test('gets a long output but for one piece of a few KiB, and later that too', async () => {
+    await using at = aQueueThatRefuses('bad')
+    const text = 'abcdefgh'.repeat(10_000)
+    const sent = at.outbox.post(aLongText(`${text}bad${text}`))
+    await settle()
+    const missing = text.length * 2 + 3 - at.taken.join('').length
+    expect(missing).toBeGreaterThan(2048)
+    expect(missing).toBeLessThanOrEqual(4096)
+    expect(at.outbox.postLimitBytes()).toBe(262_144)
+    at.repair()
+    await at.world.advance(600_000)
+    await sent
+    expect(at.taken.join('').length).toBe(text.length * 2 + 3)
+  })
+
+  test('keeps no small messages going round that it refuses together only', async () => {
+    const taken: string[] = []
+    await using at = anOutboxTo(async (sealed) => {
+      if (sealed.length > 1) throw new MessageTooLargeError('post', 'x', { status: 413 })
+      taken.push(...sealed)
+    })
+    const all = ['one', 'two', 'three']
+    await Promise.all(all.map(async (sealed) => await at.outbox.post(message(sealed))))
+    expect(taken).toEqual(all)
   })
 })
 

@@ -111,16 +111,15 @@ export function createOutbox(
     { messages, bytes }: Batch,
     error: MessageTooLargeError | BadRequestError,
   ): Promise<void> => {
-    const isTooLarge = error instanceof MessageTooLargeError
-    if (isTooLarge) postLimit.lower(bytes, error)
+    const maySmallerPass = error instanceof MessageTooLargeError && postLimit.lower(bytes, error)
     const [first, ...others] = messages
     if (others.length > 0 || first === undefined) {
-      if (!isTooLarge) for (const one of messages) one.refusals += 1
+      if (!maySmallerPass) for (const one of messages) one.refusals += 1
       waiting.unshift(...messages)
     } else if (first.cut === undefined) {
       first.done.reject(error)
     } else {
-      const pieces = isTooLarge ? await first.cut(postLimit.bytes()) : []
+      const pieces = maySmallerPass ? await first.cut(postLimit.bytes()) : []
       if (pieces.length > 0) putInPlace(first, pieces)
       else setAside(first)
     }

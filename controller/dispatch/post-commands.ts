@@ -42,8 +42,8 @@ export async function postCommands(
   if (instance.sealingKey === null) return { booked: Promise.resolve() }
   const agent = await agentKeys.import(instance.sealingKey)
   const messages = await sealCommands(context, agent, commands)
-  const split = (some: readonly NewMessage[]) =>
-    splitIntoPosts(some, defaultPostLimitBytes, postLimit.bytes())
+  const split = (some: readonly NewMessage[], fullBytes = postLimit.bytes()) =>
+    splitIntoPosts(some, defaultPostLimitBytes, fullBytes)
   let booked = Promise.resolve()
   const postInOrder = async (post: Post): Promise<void> => {
     await booked
@@ -51,9 +51,11 @@ export async function postCommands(
       await queue.postMessages(instance.commandQueue, post, { signal })
     } catch (error) {
       if (!(error instanceof MessageTooLargeError)) throw error
-      postLimit.lower(Buffer.byteLength(post.json), error)
+      const maySmallerPass = postLimit.lower(Buffer.byteLength(post.json), error)
       if (post.messages.length === 1) throw error
-      for (const smaller of split(post.messages)) await postInOrder(smaller)
+      // Full with one byte: each alone.
+      const smaller = split(post.messages, maySmallerPass ? postLimit.bytes() : 1)
+      for (const one of smaller) await postInOrder(one)
       return
     }
     const posted = post.messages.flatMap((message) => messages.get(message) ?? [])

@@ -134,7 +134,7 @@ async function postChunk(
   try {
     await queue.postMessages(instance.commandQueue, [{ body, ttlSeconds }], { signal })
   } catch (error) {
-    // The next ones are smaller.
+    // The next ones are smaller, or as large as ever where size is not the reason; either way a pause comes first.
     if (error instanceof MessageTooLargeError) postLimit.lower(body.sealed.length, error)
     throw error
   }
