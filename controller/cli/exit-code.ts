@@ -16,6 +16,7 @@ Exit codes:
   N       the command's own exit code
   128+N   signal N ended the command
   124     the command ran (or was silent) for too long
+  126     its program may not be executed; 127: it was not found (stderr says so)
   130     the command was cancelled, such as by Ctrl-C
   255     our own error; or the command was refused, interrupted, lost, or expired before it began
   2       wrong use of this program

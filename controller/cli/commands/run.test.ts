@@ -52,6 +52,37 @@ describe('run on one instance', () => {
     expect(run).toMatchObject({ exitCode, stderr: expect.stringContaining(line) })
   })
 
+  test.for([
+    [
+      'did not start',
+      127,
+      { exitCode: 127, reason: { code: 'no-such-program', message: '"x"\nwas not found' } },
+      `worker-1: exit code 127 after 2.1s: "x" was not found (command ${aCommand().id})\n`,
+    ],
+    [
+      'was bounded by the policy',
+      143,
+      {
+        signal: 'SIGTERM',
+        reason: { code: 'output-limit', message: 'it printed too much' },
+        rule: 'limits.outputBytes',
+      },
+      `worker-1: ended by SIGTERM after 2.1s: it printed too much (rule limits.outputBytes) (command ${aCommand().id})\n`,
+    ],
+    ['failed by its own exit code', 127, { exitCode: 127 }, ''],
+    ['was ended by a signal from elsewhere', 137, { signal: 'SIGKILL' }, ''],
+  ] as const)(
+    'says in one line what no program could: it %s',
+    async ([, exitCode, how, stderr]) => {
+      const result = aResult({ state: 'failed', ...how })
+      await using api = await openFakeApi(aRunOf(aCommand({ state: 'failed', result })))
+      const run = await runCli(api, ['run', 'web/worker-1', '--', 'x'])
+      expect(run).toEqual({ exitCode, stdout: '', stderr })
+      const json = await runCli(api, ['run', 'web/worker-1', '--json', '--', 'x'])
+      expect(json).toMatchObject({ exitCode, stderr: '' })
+    },
+  )
+
   test('goes on where it was when the controller went away in the middle', async () => {
     let attempts = 0
     await using api = await openFakeApi({

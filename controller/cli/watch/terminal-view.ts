@@ -11,7 +11,7 @@ import type { View } from './watch-commands.ts'
 
 /**
  * For people: the bytes as they are for one command; for several, whole lines behind the instance's name. A failure that
- * an exit code does not tell gets a line on stderr, and so does every failure of several.
+ * no program has told of itself gets a line on stderr, and so does every failure of several.
  */
 export function createTerminalView(terminal: Terminal, commands: readonly CommandRecord[]): View {
   return commands.length === 1 ? singleView(terminal) : prefixedView(terminal, commands)
@@ -23,13 +23,17 @@ function singleView(terminal: Terminal): View {
       await writeAll(streamOf(terminal, stream), bytes)
     },
     showEnd: async ({ value: command }) => {
-      // As with ssh, a program that failed has told so itself.
-      const toldByExitCode =
-        command.state === 'failed' &&
-        (command.result?.exitCode !== undefined || command.result?.signal !== undefined)
-      await tellEnd(terminal, command, !toldByExitCode)
+      await tellEnd(terminal, command, !hasToldItself(command))
     },
   }
+}
+
+/** As with ssh, a program that failed has told so itself; not so one that never began, or that the agent ended (`reason`). */
+function hasToldItself({ state, result }: CommandRecord): boolean {
+  const { exitCode, signal, reason } = result ?? {}
+  return (
+    state === 'failed' && reason === undefined && (exitCode !== undefined || signal !== undefined)
+  )
 }
 
 function prefixedView(terminal: Terminal, commands: readonly CommandRecord[]): View {
