@@ -7,14 +7,39 @@ import { NetworkOptions } from '../protocol/network/network-options.ts'
 const path = z.string().min(1).max(4096)
 const port = z.int().min(0).max(65_535)
 
+/** What is said of a key that is missing, where more helps than that. */
+const ifMissing =
+  (message: string) =>
+  ({ input }: { input?: unknown }) =>
+    input === undefined ? message : undefined
+
+const httpUrl = z.url({
+  protocol: /^https?$/,
+  error: ({ input }) =>
+    input === undefined
+      ? undefined
+      : 'must be a URL with its scheme, such as https://zaqar.example:8888',
+})
+
 /** A TCP port for the API, besides its Unix socket. */
 const Listen = z
   .strictObject({
     host: z.string().min(1).default('127.0.0.1'),
     /** 0: any free one. */
-    port,
+    port: z
+      .int({ error: ifMissing('is missing; name it by `--listen 127.0.0.1:8080`') })
+      .min(0)
+      .max(65_535),
     /** A file of mode 0600 with the bearer token that every request must show; at least 32 characters. */
-    tokenFile: path,
+    tokenFile: z
+      .string({
+        error: ifMissing(
+          'is missing: over TCP the API asks for a token; put one of at least 32 characters into a file of mode 0600, ' +
+            'and name that by `--token-file FILE`',
+        ),
+      })
+      .min(1)
+      .max(4096),
     /** PEM files. Needed on any address but loopback, since the token would cross the network readable. */
     tls: z.exactOptional(z.strictObject({ certificateFile: path, keyFile: path })),
   })
@@ -42,7 +67,7 @@ const named = z.union([z.strictObject({ id: path }), z.strictObject({ name: path
 const KeystoneUser = z
   .strictObject({
     /** Keystone v3, such as `https://keystone.example:5000/v3`. */
-    authUrl: z.url({ protocol: /^https?$/ }),
+    authUrl: httpUrl,
     /** A user and a project in which it has a role, */
     user: z.exactOptional(named),
     project: z.exactOptional(named),
@@ -62,12 +87,9 @@ function isPassword(keystone: { user?: unknown; project?: unknown }): boolean {
 /** A gateway, or several processes behind one address. */
 const Gateway = z.strictObject({
   /** Where agents reach it. */
-  url: z.url({ protocol: /^https?$/ }),
+  url: httpUrl,
   /** Where the queue service reaches it with notifications: one for each process, in a network without guests. */
-  notifyUrls: z
-    .array(z.url({ protocol: /^https?$/ }))
-    .min(1)
-    .max(16),
+  notifyUrls: z.array(httpUrl).min(1).max(16),
   /** How long a subscription lasts, in seconds; it is renewed at half of it. */
   subscriptionTtlSeconds: z.int().min(60).max(1_209_600).default(3600),
 })
@@ -79,7 +101,7 @@ const Queue = z
      * The queue service, such as `https://zaqar.example:8888`, without `/v2`. Default: with `auth: keystone` the
      * catalogue's `messaging`, else the embedded one.
      */
-    url: z.exactOptional(z.url({ protocol: /^https?$/ })),
+    url: z.exactOptional(httpUrl),
     /** The Keystone project whose queues these are; with `auth: keystone` it is the token's, whatever stands here. */
     projectId: z.string().min(1).max(256).default('sahara'),
     /** How this controller shows its right. The embedded queue takes `token` only. */
@@ -96,7 +118,7 @@ const Queue = z
     /** Where replies are announced. Default: the catalogue's `messaging-websocket`; without one we poll. */
     websocketUrl: z.exactOptional(z.url({ protocol: /^wss?$/ })),
     /** What agents are told to reach, where it differs from `url`. Default: the catalogue's public endpoint. */
-    advertisedUrl: z.exactOptional(z.url({ protocol: /^https?$/ })),
+    advertisedUrl: z.exactOptional(httpUrl),
     /** The long-poll in front of a service that has none (`sahara-queue gateway`); agents go around it when it is down. */
     gateway: z.exactOptional(Gateway),
     /** PEM certificates that the controller and the agents trust for it, besides the system's. */
@@ -116,14 +138,22 @@ const Queue = z
   .refine(
     (queue) => queue.url !== undefined || queue.embedded !== null || queue.auth === 'keystone',
     {
-      path: ['url'],
-      message: 'is missing: name a queue service, set `embedded`, or find it with `auth: keystone`',
+      message:
+        'names no queue service; serve one from this very process with `sahara-controller serve --embedded-queue`, or ' +
+        'name yours with `--queue-url https://zaqar.example:8888 --queue-token-file FILE`; in a --config file that is ' +
+        '`embedded: {}`, or `url` and `tokenFile`, or `auth: keystone`',
     },
   )
-  .refine((queue) => queue.auth !== 'token' || queue.tokenFile !== undefined || queue.embedded, {
-    path: ['tokenFile'],
-    message: 'is missing: `auth: token` needs one',
-  })
+  .refine(
+    ({ auth, tokenFile, url, embedded }) =>
+      auth !== 'token' || tokenFile !== undefined || url === undefined || embedded !== null,
+    {
+      path: ['tokenFile'],
+      message:
+        'is missing: name the file with the token for the queue service (mode 0600) by ' +
+        '`--queue-token-file FILE`, or set `auth` to keystone or none',
+    },
+  )
   .refine((queue) => queue.auth !== 'keystone' || queue.embedded === null, {
     path: ['auth'],
     message: 'is keystone, which the embedded queue does not know',
@@ -185,7 +215,7 @@ const ControllerSettings = z.strictObject({
   /** A group, by name or number, whose members may use the socket (mode 0660) and so do everything. Needs `socketPath`. */
   socketGroup: z.exactOptional(z.string().regex(/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,254}$/)),
   listen: z.exactOptional(Listen),
-  queue: Queue,
+  queue: Queue.prefault({}),
   /** Proxies on the way to the queue service; what is said here wins over the environment. */
   network: NetworkOptions.omit({ certificateAuthorityFile: true }).prefault({}),
   /** How long an instance's signed URLs last, in seconds; they are renewed at half of it. */

@@ -21,14 +21,29 @@ describe('a configuration', () => {
   test.for([
     ['a misspelt key', { ...embedded, heartbeatSecond: 5 }, '`heartbeatSecond` is no key of it'],
     ['a misspelt key inside', { queue: { embeded: {} } }, '`queue.embeded` is no key of it'],
-    ['no queue', { queue: {} }, '`queue.url` is missing'],
+    ['nothing', {}, '`queue` names no queue service; serve one'],
+    ['no queue', { queue: {} }, '`sahara-controller serve --embedded-queue`'],
+    ['a queue without its scheme', { queue: { url: 'q:1' } }, '`queue.url` must be a URL with'],
+    ['a port without its token', { ...embedded, listen: { port: 1 } }, 'by `--token-file FILE`'],
+    ['a token without its port', { ...embedded, listen: { tokenFile: '/t' } }, 'by `--listen 127'],
     ['a queue without its token', { queue: { url: 'http://q' } }, '`queue.tokenFile` is missing'],
     [
       'a gateway before a queue that waits by itself',
       { queue: { embedded: {}, gateway: { url: 'http://g', notifyUrls: ['http://n'] } } },
       '`queue.gateway`',
     ],
-    ['a wrong type', { ...embedded, heartbeatSeconds: 'often' }, '`heartbeatSeconds`'],
+    [
+      'a wrong type',
+      { ...embedded, heartbeatSeconds: 'often' },
+      '`heartbeatSeconds` must be a number',
+    ],
+    [
+      'too little',
+      { ...embedded, heartbeatSeconds: 0 },
+      '`heartbeatSeconds` must be at least 1 second',
+    ],
+    ['an unknown word', { ...embedded, logLevel: 'loud' }, '`logLevel` must be one of debug, info'],
+    ['a key without a value', { queue: null }, '`queue` must be a mapping of keys to values'],
     [
       'a token that would cross a network readable',
       { ...embedded, listen: { host: '0.0.0.0', port: 1, tokenFile: '/t' } },

@@ -3,6 +3,7 @@ import { parse } from 'yaml'
 import { z } from 'zod'
 import { ConfigInvalidError } from '../protocol/errors.ts'
 import { ControllerConfig } from './config.ts'
+import { inPlainWords } from './plain-words.ts'
 
 /**
  * Reads the configuration: a YAML (or JSON) file, if one is named, and over it what the command line says.
@@ -21,7 +22,8 @@ export async function readControllerConfig({
   stateDirectory: string
 }): Promise<ControllerConfig> {
   const written = file === undefined ? {} : await readYaml(file)
-  const parsed = ControllerConfig.safeParse(merge({ stateDirectory, ...written }, overrides))
+  const given = merge({ stateDirectory, ...written }, overrides)
+  const parsed = ControllerConfig.safeParse(given, { error: inPlainWords })
   if (parsed.success) return parsed.data
   const where = file === undefined ? 'the configuration' : file
   throw new ConfigInvalidError(`${where} is not valid: ${describeIssues(parsed.error)}`)

@@ -1,5 +1,6 @@
 import { Command } from 'commander'
 import type { z } from 'zod'
+import { inPlainWords } from '../plain-words.ts'
 import { UsageError } from './errors.ts'
 import type { Terminal } from './terminal.ts'
 
@@ -20,7 +21,7 @@ export function createAct(terminal: Terminal, setExitCode: (exitCode: number) =>
     async (...commanderArguments) => {
       const command = commanderArguments.at(-1)
       if (!(command instanceof Command)) throw new TypeError('commander passes its command last')
-      const parsed = schema.safeParse(readCommandLine(command))
+      const parsed = schema.safeParse(readCommandLine(command), { error: inPlainWords })
       if (!parsed.success) throw new UsageError(describeIssue(command, parsed.error))
       setExitCode(await perform(parsed.data, terminal))
     }

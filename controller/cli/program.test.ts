@@ -43,11 +43,22 @@ describe('the program', () => {
     [['get', 'web:/x', '-'], 'cannot go to `-`'],
     [['get', 'web/a:/x/..', '.'], "no file's name"],
     [['status', '--socket', '/x', '--url', 'http://x'], 'name two controllers'],
+    [['serve', '--queue-url', '127.0.0.1:18882'], '--queue-url: use a URL with its scheme'],
+    [['serve', '--log-level', 'loud'], '--log-level: use debug, info'],
   ] as const)('refuses %j as wrong use', async ([argv, message]) => {
     const { exitCode, stdout, stderr } = await runCli(nowhere, argv)
     expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: '' })
     expect(stderr).toContain(message)
     if (message !== '') expect(stderr).toMatch(/^error: .* \(ERR_USAGE\)\n$/)
+  })
+
+  test('says what a bare serve lacks, with an example that works', async () => {
+    expect(await runCli(nowhere, ['serve'])).toMatchObject({
+      exitCode: 255,
+      stderr: expect.stringMatching(
+        /names no queue service; .*`sahara-controller serve --embedded-queue`.*\(ERR_CONFIG_INVALID\)\n$/,
+      ),
+    })
   })
 
   test('tells an error as JSON where JSON is wanted', async () => {

@@ -2,6 +2,7 @@ import { readFile, stat } from 'node:fs/promises'
 import { z } from 'zod'
 import { ConfigInvalidError } from '../../../protocol/errors.ts'
 import { defaultStateDirectory, socketPathOf } from '../../config.ts'
+import { inPlainWords } from '../../plain-words.ts'
 import { LocalFileError, UsageError } from '../errors.ts'
 import type { Terminal } from '../terminal.ts'
 
@@ -70,7 +71,7 @@ function defaultSocketPath({ env, isRoot }: Pick<Terminal, 'env' | 'isRoot'>): s
 
 function parseEnvironment(env: Terminal['env']): z.output<typeof Environment> {
   const set = Object.fromEntries(Object.entries(env).filter(([, value]) => Boolean(value)))
-  const parsed = Environment.safeParse(set)
+  const parsed = Environment.safeParse(set, { error: inPlainWords })
   if (parsed.success) return parsed.data
   const issue = parsed.error.issues.at(0)
   throw new ConfigInvalidError(`environment variable ${issue?.path.join('.')}: ${issue?.message}`)

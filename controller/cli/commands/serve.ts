@@ -25,13 +25,22 @@ const Options = z.object({
     z.string().regex(/^.+:\d{1,5}$/, 'use HOST:PORT, such as 127.0.0.1:8080'),
   ),
   tokenFile: z.exactOptional(text),
-  queueUrl: z.exactOptional(text),
+  queueUrl: z.exactOptional(
+    z.url({
+      protocol: /^https?$/,
+      error: 'use a URL with its scheme, such as https://zaqar.example:8888',
+    }),
+  ),
   queueTokenFile: z.exactOptional(text),
   embeddedQueue: z.boolean().default(false),
   queuePort: z.exactOptional(port),
   queueDatabase: z.exactOptional(text),
   standby: z.boolean().default(false),
-  logLevel: z.exactOptional(text),
+  logLevel: z.exactOptional(
+    z.enum(['debug', 'info', 'warn', 'error', 'silent'], {
+      error: 'use debug, info, warn, error or silent',
+    }),
+  ),
   json: z.boolean().default(false),
 })
 type Options = z.output<typeof Options>
