@@ -1,10 +1,12 @@
 import { createHash } from 'node:crypto'
 import {
   appendFileSync,
+  cpSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
   truncateSync,
@@ -28,6 +30,8 @@ beforeEach(() => {
 })
 afterEach(() => {
   rmSync(directory, { recursive: true, force: true })
+  rmSync(`${directory}.away`, { recursive: true, force: true })
+  alarms.length = 0
 })
 
 const alarms: string[] = []
@@ -166,7 +170,6 @@ describe('the audit log', () => {
   })
 
   test('notices that its file is removed or changed under it', async () => {
-    alarms.length = 0
     await using log = open()
     log.append({ event: 'begun' })
     await log.flushedHead()
@@ -176,6 +179,65 @@ describe('the audit log', () => {
     appendFileSync(newest(), 'x')
     await log.flushedHead()
     expect(alarms).toEqual(['its newest file was removed', 'its newest file was changed'])
+  })
+
+  test('writes the line that comes next where it is found, when its file was removed', async () => {
+    await using log = open()
+    log.append({ event: 'begun' })
+    rmSync(newest())
+    log.append({ event: 'begun', command: 'c2' })
+    expect(readFileSync(newest(), 'utf8')).toContain('c2')
+    expect(alarms).toEqual(['its newest file was removed'])
+    expect((await check()).fault?.why).toContain('the lines up to 1 are gone')
+  })
+
+  test('takes no line while its directory is removed, and goes on in a new one', async () => {
+    await using log = open()
+    log.append({ event: 'begun' })
+    rmSync(directory, { recursive: true })
+    for (const command of ['c2', 'c3'])
+      expect(() => log.append({ event: 'received', command })).toThrow(AuditUnavailableError)
+    log.note({ event: 'refused', command: 'c3' })
+    expect(alarms).toEqual(['its newest file was removed'])
+    await expect(log.flushedHead()).rejects.toThrow('ENOENT')
+    expect(alarms).toHaveLength(2)
+
+    mkdirSync(directory)
+    log.append({ event: 'received', command: 'c4' })
+    expect(await log.flushedHead()).toMatchObject({ sequence: 3 })
+    expect(await events()).toEqual(['gap', 'received'])
+    expect((await check()).fault?.why).toContain('the lines up to 1 are gone')
+    expect(alarms).toHaveLength(2)
+  })
+
+  test('takes no line while its directory is moved away, and goes on when it is back', async () => {
+    await using log = open()
+    log.append({ event: 'begun' })
+    renameSync(directory, `${directory}.away`)
+    expect(() => log.append({ event: 'received' })).toThrow(AuditUnavailableError)
+    log.note({ event: 'refused' })
+    renameSync(`${directory}.away`, directory)
+    log.append({ event: 'received' })
+    expect(alarms).toEqual(['its newest file was removed'])
+    expect(await check(await log.flushedHead())).toMatchObject({ fault: null, notable: { gap: 1 } })
+    expect(await events()).toEqual(['begun', 'gap', 'received'])
+  })
+
+  test('goes on behind a copy that was put in its place, and says so', async () => {
+    await using log = open()
+    log.append({ event: 'begun' })
+    cpSync(directory, `${directory}.away`, { recursive: true })
+    rmSync(directory, { recursive: true })
+    renameSync(`${directory}.away`, directory)
+    log.append({ event: 'begun', command: 'c2' })
+    expect(alarms).toEqual(['its newest file was replaced'])
+    expect(await check(await log.flushedHead())).toMatchObject({ lines: 2, fault: null })
+  })
+
+  test('of which nothing is left does not hold', async () => {
+    expect((await check()).fault?.why).toBe('there is no line of the log')
+    writeFileSync(join(directory, '0000000000000001.jsonl'), '')
+    expect((await check()).fault?.why).toBe('there is no line of the log')
   })
 
   test('says when it cannot be written, and later how much is missing', async () => {

@@ -7,6 +7,8 @@ import {
   ftruncateSync,
   mkdirSync,
   openSync,
+  type Stats,
+  statSync,
   unlinkSync,
   writeSync,
 } from 'node:fs'
@@ -29,7 +31,10 @@ export interface AuditLog extends AsyncDisposable {
   append: (entry: AuditEntry) => void
   /** Writes a line if that can be done; what cannot is counted, and told by a later line. */
   note: (entry: AuditEntry) => void
-  /** The newest line that is on disk for certain: what is told to others must not be taken back by a power loss. */
+  /**
+   * The newest line that is on disk for certain: what is told to others must not be taken back by a power loss. Fails while the
+   * log is not where it belongs.
+   */
   flushedHead: () => Promise<AuditHead>
 }
 
@@ -40,7 +45,7 @@ export interface AuditLogOptions {
   fileBytes: number
   /** With more files than this, the oldest is removed. */
   files: number
-  /** Told when the log is not as this process has written it. */
+  /** Told when the log is not as this process has written it; of one loss when it is found, and with each `flushedHead`. */
   onTampered: (what: string) => void
 }
 
@@ -59,7 +64,11 @@ export function openAuditLog(
 ): AuditLog {
   const closing = new AbortController()
   let file = -1
+  let path = ''
   let size = 0
+  /** Which file `file` is: its path may come to lead to another one, or to none. */
+  let place = { dev: 0, ino: 0 }
+  let isAlarmed = false
   const end = explained(directory, () => openChain(directory))
   let { head } = end
   // Written with the first line: a full disk must not keep the agent from starting, and answering.
@@ -68,14 +77,17 @@ export function openAuditLog(
   let isDirty = false
   let flushing: Promise<void> | undefined
 
-  const openFile = (path: string) => {
-    const next = openSync(path, constants.O_RDWR | constants.O_APPEND | constants.O_CREAT, 0o600)
+  const openFile = (wanted: string) => {
+    const next = openSync(wanted, constants.O_RDWR | constants.O_APPEND | constants.O_CREAT, 0o600)
     if (file !== -1) {
       fsyncSync(file)
       closeSync(file)
     }
     file = next
-    size = fstatSync(file).size
+    path = wanted
+    const { dev, ino, size: found } = fstatSync(file)
+    place = { dev, ino }
+    size = found
   }
 
   const write = (entry: AuditEntry): void => {
@@ -126,6 +138,7 @@ export function openAuditLog(
 
   const append = (entry: AuditEntry): void => {
     explained(directory, () => {
+      if (file !== -1) keepInPlace()
       for (const finding of findings.splice(0)) write(finding)
       if (missed > 0) {
         write({ event: 'gap', lines: missed })
@@ -163,12 +176,19 @@ export function openAuditLog(
     }
   }
 
-  /** Whoever may become root can do this; it shall not stay unnoticed. */
-  const checkFile = (): void => {
-    const stats = fstatSync(file)
-    if (stats.nlink > 0 && stats.size === size) return
-    onTampered(stats.nlink === 0 ? 'its newest file was removed' : 'its newest file was changed')
-    openFile(segmentPath(directory, head.sequence + 1))
+  /**
+   * Whoever may become root can take the file away, or change it; it shall not stay unnoticed, and no line shall go where
+   * nobody finds it. The log goes on in a new file, but makes no directory: with that gone, nothing can be told, until it is
+   * back. One look by path is all that it costs.
+   */
+  const keepInPlace = (): void => {
+    const what = findTampering(statSync(path, { throwIfNoEntry: false }), { ...place, size })
+    if (what !== null) {
+      if (!isAlarmed) onTampered(what)
+      isAlarmed = true
+      openFile(segmentPath(directory, head.sequence + 1))
+    }
+    isAlarmed = false
   }
 
   explained(directory, () => {
@@ -188,7 +208,8 @@ export function openAuditLog(
     flushedHead: async () => {
       const flushed = head
       if (file !== -1) {
-        checkFile()
+        isAlarmed = false
+        keepInPlace()
         await flush()
       }
       return flushed
@@ -201,6 +222,16 @@ export function openAuditLog(
       closeSync(file)
     },
   }
+}
+
+/** What somebody else did to the newest file, by what its path leads to now. Pure. */
+function findTampering(
+  found: Stats | undefined,
+  written: { dev: number; ino: number; size: number },
+): string | null {
+  if (!found) return 'its newest file was removed'
+  if (found.dev !== written.dev || found.ino !== written.ino) return 'its newest file was replaced'
+  return found.size === written.size ? null : 'its newest file was changed'
 }
 
 function explained<T>(directory: string, act: () => T): T {

@@ -91,6 +91,10 @@ export async function verifyAudit(
     const short = `the log ends at line ${found.head.sequence}, and line ${expected.sequence} was seen before: it was cut short`
     return { ...found, fault: { ...placeOf(at), why: short } }
   }
+  // An agent's first line is that it has started.
+  if (found.lines === 0) {
+    return { ...found, fault: { ...placeOf(at), why: 'there is no line of the log' } }
+  }
   return found
 }
 
