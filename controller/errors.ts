@@ -66,6 +66,17 @@ export class InstanceNotEnrolledError extends SaharaAgentError {
   }
 }
 
+/** A command is for all of a cluster, of which no instance has enrolled. */
+export class NoInstanceEnrolledError extends SaharaAgentError {
+  readonly code = 'ERR_INSTANCE_NOT_ENROLLED'
+
+  constructor() {
+    super(
+      'no instance of this cluster has enrolled yet; list its instances, and wait until an agent has started',
+    )
+  }
+}
+
 /** No command has this id; it may have been removed after its time of retention. */
 export class CommandNotFoundError extends SaharaAgentError {
   readonly code = 'ERR_COMMAND_NOT_FOUND'

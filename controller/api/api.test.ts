@@ -181,7 +181,8 @@ describe('an idempotency key for a whole cluster', () => {
     await parts.use(await createMiniatureAgent(bootstrap, world, second)).enrol()
     await controller.restart()
     const third = await controller.api.post(commandsOfAll, ping, key)
-    expect(third.status).toBe(200)
+    const leftOut = [{ instance: 'w2', reason: { code: 'not-enrolled' } }]
+    expect(third).toMatchObject({ status: 200, body: { leftOut } })
     expect(Made.parse(third.body).commands).toEqual(first)
     const fresh = await controller.api.post(commandsOfAll, ping, { 'idempotency-key': 'anew' })
     expect(Made.parse(fresh.body).commands).toHaveLength(2)
@@ -192,10 +193,16 @@ describe('an idempotency key for a whole cluster', () => {
     expect(first.status).toBe(202)
     await controller.api.delete('/v1/clusters/c1/instances/w1')
     const repeated = await controller.api.post(commandsOfAll, ping, key)
-    expect(repeated.status).toBe(200)
+    expect(repeated).toMatchObject({ status: 200, body: { leftOut: [] } })
     expect(Made.parse(repeated.body)).toEqual(Made.parse(first.body))
     const fresh = await controller.api.post(commandsOfAll, ping, { 'idempotency-key': 'anew' })
-    expect(fresh).toMatchObject({ status: 409, body: { code: 'ERR_INSTANCE_NOT_ENROLLED' } })
+    expect(fresh).toMatchObject({
+      status: 409,
+      body: {
+        code: 'ERR_INSTANCE_NOT_ENROLLED',
+        detail: expect.stringMatching(/^no instance of this cluster has enrolled yet/),
+      },
+    })
   })
 
   test('is a conflict with another body, or when one instance was asked with it', async () => {
@@ -240,11 +247,20 @@ describe('a command in a listing', () => {
 })
 
 describe('a command for a whole cluster', () => {
-  test('is one for each enrolled instance', async () => {
+  test('is one for each enrolled instance, and names those left out', async () => {
     await readBootstrap(controller.api, 'c1', 'never-came')
     const answer = await controller.api.post('/v1/clusters/c1/commands', ping)
-    expect(answer).toMatchObject({ status: 202, body: { commands: [{ instance: 'w1' }] } })
+    expect(answer).toMatchObject({
+      status: 202,
+      body: {
+        commands: [{ instance: 'w1' }],
+        leftOut: [{ instance: 'never-came', reason: { code: 'not-enrolled' } }],
+      },
+    })
     expect(await agent.takeCommand()).toMatchObject(ping)
+    const counts = { instances: 1, expectedInstances: 1 }
+    expect(await controller.api.get('/v1/clusters/c1')).toMatchObject({ body: counts })
+    expect(await controller.api.get('/v1/status')).toMatchObject({ body: counts })
   })
 })
 

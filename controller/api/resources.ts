@@ -33,7 +33,7 @@ import { Bytes, Instant, Name, Sha256 } from '../../protocol/messages/wire-types
  * | POST /v1/clusters/{cluster}/instances/{instance}/allow-enrolment | | 200 Instance; lets a new key replace the pinned one, once |
  * | POST /v1/contents | application/octet-stream | 201 StoredContent; kept until no open command uses it and an hour has passed |
  * | POST /v1/clusters/{cluster}/instances/{instance}/commands | NewCommand; header Idempotency-Key | 202 CommandRecord (200 the same one when the key was used before; 409 when it was used with another body) |
- * | POST /v1/clusters/{cluster}/commands | NewCommand; header Idempotency-Key | 202 {commands: CommandRecord[]}: one for each enrolled instance, all or none (200 the same ones, and 409, as above) |
+ * | POST /v1/clusters/{cluster}/commands | NewCommand; header Idempotency-Key | 202 CommandsOnAll: a command for each enrolled instance, all or none, and who was left out (200 the same commands, and 409, as above) |
  * | GET /v1/commands?cluster=&instance=&state=&limit=&before= | | 200 {commands: CommandRecord[]}, newest first; `before` is an id |
  * | GET /v1/commands/{id}?wait=SECONDS | | 200 CommandRecord; waits for its end, at most 300 s |
  * | GET /v1/commands/{id}/output?offset=N&follow=true | | 200 application/x-ndjson of OutputLine, in order; with follow until the command's end |
@@ -54,6 +54,8 @@ export const Cluster = z.object({
   createdAt: Instant,
   /** Enrolled instances. */
   instances: z.int(),
+  /** Those that user-data was made for, and that have not enrolled. */
+  expectedInstances: z.int().default(0),
   /** Commands that have not ended. */
   openCommands: z.int(),
 })
@@ -172,6 +174,19 @@ export const CommandRecord = z.object({
 })
 export type CommandRecord = z.output<typeof CommandRecord>
 
+/** An instance of the cluster that got no command, and why: a stable code in kebab-case, and words for people. */
+export const LeftOut = z.object({
+  instance: z.string(),
+  reason: z.object({ code: z.string(), message: z.string() }),
+})
+export type LeftOut = z.output<typeof LeftOut>
+
+/** What becomes of a command for a whole cluster. */
+export const CommandsOnAll = z.object({
+  commands: z.array(CommandRecord),
+  leftOut: z.array(LeftOut).default([]),
+})
+
 export const CancelRequest = z.strictObject({
   graceSeconds: z.number().min(0).max(3600).default(10),
 })
@@ -183,7 +198,9 @@ export const ControllerStatus = z.object({
   queueUrl: z.string(),
   queueReachable: z.boolean(),
   clusters: z.int(),
+  /** Enrolled instances. */
   instances: z.int(),
+  expectedInstances: z.int().default(0),
   openCommands: z.int(),
 })
 

@@ -4,7 +4,11 @@ import { instanceState, silentSince } from '../instances/silence.ts'
 import { listAlerts } from '../store/alerts.ts'
 import type { Cluster as StoredCluster } from '../store/clusters.ts'
 import { countOpenCommands, type StoredCommand } from '../store/commands.ts'
-import { countEnrolled, type Instance as StoredInstance } from '../store/instances.ts'
+import {
+  countEnrolled,
+  countExpected,
+  type Instance as StoredInstance,
+} from '../store/instances.ts'
 import type { Cluster, CommandRecord, Instance } from './resources.ts'
 
 /** Alerts of those that its agent reported that an instance is shown with. */
@@ -17,6 +21,7 @@ export function showCluster({ store }: Context, cluster: StoredCluster): Cluster
     name: cluster.name,
     createdAt: cluster.createdAt,
     instances: countEnrolled(store, cluster.id),
+    expectedInstances: countExpected(store, cluster.id),
     openCommands: countOpenCommands(store, { clusterId: cluster.id }),
   }
 }

@@ -105,6 +105,7 @@ const cluster = {
   name: 'web',
   createdAt: '2030-01-01T12:00:00.000Z',
   instances: 3,
+  expectedInstances: 1,
   openCommands: 0,
   fromTheFuture: true,
 }
@@ -114,12 +115,15 @@ describe('clusters', () => {
     await using api = await openFakeApi({ 'GET /v1/clusters': json(200, { clusters: [cluster] }) })
     const { stdout } = await runCli(api, ['cluster', 'list'])
     expect(stdout).toBe(
-      `NAME  INSTANCES  OPEN COMMANDS  CREATED  ID\nweb   3          0              5m ago   ${cluster.id}\n`,
+      'NAME  ENROLLED  EXPECTED  OPEN COMMANDS  CREATED  ID\n' +
+        `web   3         1         0              5m ago   ${cluster.id}\n`,
     )
   })
 
-  test('are printed untouched as JSON, wherever --json stands', async () => {
+  test('are shown one by one, and printed untouched as JSON, wherever --json stands', async () => {
     await using api = await openFakeApi({ 'GET /v1/clusters/web': json(200, cluster) })
+    const { stdout } = await runCli(api, ['cluster', 'show', 'web'])
+    expect(stdout).toContain('instances:      3 enrolled, 1 expected\n')
     for (const argv of [
       ['cluster', 'show', 'web', '--json'],
       ['--json', 'cluster', 'show', 'web'],

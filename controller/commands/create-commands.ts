@@ -5,7 +5,12 @@ import { NewCommand } from '../api/resources.ts'
 import type { ContentStore } from '../contents/content-store.ts'
 import type { Context } from '../context.ts'
 import type { Departures } from '../dispatch/departures.ts'
-import { InstanceNotEnrolledError, InstanceNotFoundError, LimitReachedError } from '../errors.ts'
+import {
+  InstanceNotEnrolledError,
+  InstanceNotFoundError,
+  LimitReachedError,
+  NoInstanceEnrolledError,
+} from '../errors.ts'
 import { countOpenCommands } from '../store/commands.ts'
 import { noteContent } from '../store/contents.ts'
 import {
@@ -29,7 +34,7 @@ export interface Intake {
  *
  * @param inWrite may give others back instead of filing them, within the transaction.
  * @returns their ids, in the order of the instances.
- * @throws {RequestInvalidError | ContentNotFoundError | InstanceNotEnrolledError | LimitReachedError}
+ * @throws {RequestInvalidError | ContentNotFoundError | InstanceNotEnrolledError | NoInstanceEnrolledError | LimitReachedError}
  */
 export async function createCommands(
   context: Context,
@@ -38,7 +43,7 @@ export async function createCommands(
   request: NewCommand,
   inWrite: (file: () => string[]) => string[] = (file) => file(),
 ): Promise<string[]> {
-  if (instances.length === 0) throw new InstanceNotEnrolledError('any')
+  if (instances.length === 0) throw new NoInstanceEnrolledError()
   const prepared = await prepareOrder(context, contents, request)
   const orders = await Promise.all(
     instances.map(

@@ -189,6 +189,18 @@ export function countEnrolled({ database }: Store, clusterId: string): number {
   )
 }
 
+/** How many of a cluster are expected, and have not enrolled. */
+export function countExpected({ database }: Store, clusterId: string): number {
+  return (
+    database.get(
+      Count,
+      `SELECT count(*) AS count FROM instances
+       WHERE cluster_id = :clusterId AND deleted_at IS NULL AND enrolled_at IS NULL`,
+      { clusterId },
+    )?.count ?? 0
+  )
+}
+
 const Count = z.object({ count: z.number() })
 
 /** An instance that is expected. Call it inside `write`. */

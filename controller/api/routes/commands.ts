@@ -7,15 +7,24 @@ import {
 } from '../../commands/create-commands.ts'
 import { waitForEnd } from '../../commands/wait-for-end.ts'
 import { listCommands } from '../../store/commands.ts'
-import { listInstances } from '../../store/instances.ts'
+import { type Instance, listInstances } from '../../store/instances.ts'
 import type { ApiParts } from '../api-parts.ts'
 import { requireCluster, requireCommand, requireInstance } from '../find.ts'
 import { parseRequest } from '../parse-request.ts'
-import { CancelRequest, CommandRecord, CommandState, NewCommand } from '../resources.ts'
+import {
+  CancelRequest,
+  CommandRecord,
+  CommandState,
+  CommandsOnAll,
+  NewCommand,
+} from '../resources.ts'
 import { json, noBody, noQuery, type Route, route } from '../route.ts'
 import { showCommand } from '../show.ts'
 
 const CommandList = z.object({ commands: z.array(CommandRecord) })
+
+/** In the past: where a key gives old commands again, it may have enrolled since. */
+const notEnrolled = { code: 'not-enrolled', message: 'had not enrolled yet' }
 
 const IdempotencyKey = z.object({ 'Idempotency-Key': z.string().min(1).max(255).optional() })
 const keyHeader = { 'Idempotency-Key': 'the same key and body again give the same again' }
@@ -48,6 +57,14 @@ const WaitQuery = z.strictObject({
 export function commandRoutes(parts: ApiParts): readonly Route[] {
   const { context, departures } = parts
   const show = (id: string) => showCommand(requireCommand(context, id))
+  const showOnAll = (ids: readonly string[], instances: readonly Instance[]) => {
+    const commands = ids.map((id) => requireCommand(context, id))
+    const reached = new Set(commands.map(({ instanceId }) => instanceId))
+    const leftOut = instances
+      .filter(({ id }) => !reached.has(id))
+      .map(({ name }) => ({ instance: name, reason: notEnrolled }))
+    return { commands: commands.map(showCommand), leftOut }
+  }
 
   const create = route({
     method: 'POST',
@@ -74,27 +91,27 @@ export function commandRoutes(parts: ApiParts): readonly Route[] {
   const createOnAll = route({
     method: 'POST',
     path: '/v1/clusters/{cluster}/commands',
-    summary: 'Have each enrolled instance of a cluster run a command; all are taken on, or none',
+    summary:
+      'Have each enrolled instance of a cluster run a command; all are taken on, or none. Others are left out',
     query: noQuery,
     body: NewCommand,
     headers: keyHeader,
     answers: {
-      202: { description: 'one command for each instance', schema: CommandList },
-      200: { description: 'the commands that this key has made before', schema: CommandList },
+      202: { description: 'one command for each enrolled instance', schema: CommandsOnAll },
+      200: { description: 'the commands that this key has made before', schema: CommandsOnAll },
     },
     run: async ({ param, body, header }) => {
       const cluster = requireCluster(context, param('cluster'))
-      const enrolled = listInstances(context.store, cluster.id).filter(
-        ({ enrolledAt }) => enrolledAt !== null,
-      )
+      const all = listInstances(context.store, cluster.id)
+      const enrolled = all.filter(({ enrolledAt }) => enrolledAt !== null)
       const key = readKey(header)
       if (key === undefined) {
         const ids = await createCommands(context, parts, enrolled, body)
-        return json(202, CommandList, { commands: ids.map(show) })
+        return json(202, CommandsOnAll, showOnAll(ids, all))
       }
       const those = { clusterId: cluster.id, instances: enrolled }
       const { ids, isNew } = await createCommandsOnce(context, parts, those, body, key)
-      return json(isNew ? 202 : 200, CommandList, { commands: ids.map(show) })
+      return json(isNew ? 202 : 200, CommandsOnAll, showOnAll(ids, all))
     },
   })
   const list = route({

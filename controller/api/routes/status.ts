@@ -2,7 +2,7 @@ import packageJson from '../../../package.json' with { type: 'json' }
 import type { Context } from '../../context.ts'
 import { listClusters } from '../../store/clusters.ts'
 import { countOpenCommands } from '../../store/commands.ts'
-import { countEnrolled } from '../../store/instances.ts'
+import { countEnrolled, countExpected } from '../../store/instances.ts'
 import type { ApiParts } from '../api-parts.ts'
 import { ControllerStatus } from '../resources.ts'
 import { json, noBody, noQuery, type Route, route } from '../route.ts'
@@ -28,6 +28,7 @@ export function statusRoutes({ context }: ApiParts): readonly Route[] {
         queueReachable: await isQueueReachable(context, signal),
         clusters: clusters.length,
         instances: clusters.reduce((sum, { id }) => sum + countEnrolled(store, id), 0),
+        expectedInstances: clusters.reduce((sum, { id }) => sum + countExpected(store, id), 0),
         openCommands: countOpenCommands(store, 'all'),
       })
     },

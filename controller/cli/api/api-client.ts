@@ -1,9 +1,16 @@
 import { z } from 'zod'
 import type { OutputStream } from '../../../protocol/messages/replies.ts'
-import type { CancelRequest, NewCluster, NewCommand, UserDataRequest } from '../../api/resources.ts'
+import type {
+  CancelRequest,
+  LeftOut,
+  NewCluster,
+  NewCommand,
+  UserDataRequest,
+} from '../../api/resources.ts'
 import {
   Cluster,
   CommandRecord,
+  CommandsOnAll,
   ControllerStatus,
   Instance,
   OutputLine,
@@ -144,16 +151,16 @@ async function postCommand(
   { cluster, instance }: Target,
   json: z.input<typeof NewCommand>,
   idempotencyKey: string | undefined,
-): Promise<Answer<CommandRecord[]>> {
+): Promise<Answer<CommandRecord[]> & { leftOut: readonly LeftOut[] }> {
   if (instance === undefined) {
     const path = ['clusters', cluster, 'commands']
-    const { value, text } = await exchange(Commands, {
+    const { value, text } = await exchange(CommandsOnAll, {
       method: 'POST',
       path,
       json,
       idempotencyKey,
     })
-    return { value: value.commands, text }
+    return { value: value.commands, text, leftOut: value.leftOut }
   }
   const path = [...instancePath({ cluster, instance }), 'commands']
   const { value, text } = await exchange(CommandRecord, {
@@ -162,7 +169,7 @@ async function postCommand(
     json,
     idempotencyKey,
   })
-  return { value: [value], text }
+  return { value: [value], text, leftOut: [] }
 }
 
 function outputRequest(

@@ -17,6 +17,7 @@ import { createPartFile } from '../transfer/part-file.ts'
 import { receiveFile } from '../transfer/receive-file.ts'
 import { tellLeft } from '../watch/cancel-on-interrupt.ts'
 import type { Following } from '../watch/follow-command.ts'
+import { tellLeftOut } from '../watch/tell-left-out.ts'
 import { untilInterruptedTwice } from '../watch/watch-commands.ts'
 
 const Options = z.object({
@@ -39,7 +40,8 @@ export const defineGet: DefineCommand = (command, act) => {
       'after',
       '\nThe file appears whole, or not at all; its digest is compared. Of a whole cluster, each instance has a\n' +
         'directory of its own below <local>. With --json, one record per line (on stderr with -).\n' +
-        'Exits with 0 only when every file has come; Ctrl-C cancels (130).',
+        'Exits with 0 only when every file has come: instances that have not enrolled are left out, which stderr tells (255).\n' +
+        'Ctrl-C cancels (130).',
     )
     .addHelpText(
       'after',
@@ -60,6 +62,7 @@ async function get(options: Options, terminal: Terminal): Promise<number> {
     ...timingOf(options),
     operation: { name: 'read', path, ...(options.user !== undefined && { user: options.user }) },
   })
+  const leastExitCode = await tellLeftOut(terminal, options, posted.leftOut)
   using progress = await openProgress(terminal, path, null)
   const failures: string[] = []
   const watched = await untilInterruptedTwice(
@@ -85,7 +88,7 @@ async function get(options: Options, terminal: Terminal): Promise<number> {
   }
   if (failures.length > 0) throw new TransferFailedError(failures.join('; '))
   if (options.json) await printRecords(options, watched.commands, api, terminal)
-  return 0
+  return leastExitCode
 }
 
 async function getToFile(

@@ -16,6 +16,7 @@ import { writtenDigest } from '../transfer/announced-digest.ts'
 import { uploadFile } from '../transfer/upload-file.ts'
 import { tellLeft } from '../watch/cancel-on-interrupt.ts'
 import { followToEnd } from '../watch/follow-command.ts'
+import { tellLeftOut } from '../watch/tell-left-out.ts'
 import { untilInterruptedTwice } from '../watch/watch-commands.ts'
 
 const Options = z.object({
@@ -47,7 +48,8 @@ export const definePut: DefineCommand = (command, act) => {
     .addHelpText(
       'after',
       '\nThe file appears whole, or not at all; its digest is compared. With --json, one record per line.\n' +
-        'Exits with 0 only when every instance has it; Ctrl-C cancels (130).',
+        'Exits with 0 only when every instance has it: those that have not enrolled are left out, which stderr tells (255).\n' +
+        'Ctrl-C cancels (130).',
     )
     .addHelpText(
       'after',
@@ -70,6 +72,7 @@ async function put(options: Options, terminal: Terminal): Promise<number> {
     content: { sha256: stored.sha256 },
     operation: writeOperation(options, path, placement),
   })
+  const leastExitCode = await tellLeftOut(terminal, options, posted.leftOut)
   const following = { api, world: terminal.world }
   const failures: string[] = []
   const watched = await untilInterruptedTwice(
@@ -92,7 +95,7 @@ async function put(options: Options, terminal: Terminal): Promise<number> {
   }
   if (failures.length > 0) throw new TransferFailedError(failures.join('; '))
   await tellDone(options, posted.value, stored.size, terminal)
-  return 0
+  return leastExitCode
 }
 
 type Placement = 'replace' | 'create' | 'append' | 'prepend'

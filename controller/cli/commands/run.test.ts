@@ -220,6 +220,34 @@ describe('run on a whole cluster', () => {
   })
 })
 
+describe('run on a cluster with instances that have not enrolled', () => {
+  const record = aCommand()
+  const reason = { code: 'not-enrolled', message: 'had not enrolled yet' }
+  const leftOut = [
+    { instance: 'worker-2', reason },
+    { instance: 'worker-3', reason },
+  ]
+  const routes = {
+    ...aRunOf(record),
+    'POST /v1/clusters/web/commands': json(202, { commands: [record], leftOut }),
+  }
+  const message = 'left out, hence exit code 255: worker-2, worker-3 (had not enrolled yet)'
+
+  test.for([[], ['--detach']])('names them, and does not pass for whole: %j', async (options) => {
+    await using api = await openFakeApi(routes)
+    const run = await runCli(api, ['run', 'web', ...options, '--', 'x'])
+    expect(run).toMatchObject({ exitCode: 255, stderr: `sahara-controller: ${message}\n` })
+  })
+
+  test('tells a program so as JSON, beside the records', async () => {
+    await using api = await openFakeApi(routes)
+    const { exitCode, stdout, stderr } = await runCli(api, ['run', 'web', '--json', '--', 'x'])
+    expect(exitCode).toBe(255)
+    expect(stdout.trimEnd().split('\n')).toHaveLength(1)
+    expect(JSON.parse(stderr)).toEqual({ code: 'ERR_INSTANCE_NOT_ENROLLED', message, leftOut })
+  })
+})
+
 describe('Ctrl-C', () => {
   test('cancels the command; a second one leaves it, and says its id', async () => {
     const running = aCommand({ state: 'accepted', ended: false, result: null })

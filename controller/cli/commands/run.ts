@@ -16,6 +16,7 @@ import { printAnswer } from '../output/print-answer.ts'
 import type { Terminal } from '../terminal.ts'
 import { tellLeft } from '../watch/cancel-on-interrupt.ts'
 import { createJsonView } from '../watch/json-view.ts'
+import { tellLeftOut } from '../watch/tell-left-out.ts'
 import { createTerminalView } from '../watch/terminal-view.ts'
 import { useRawTerminal, watchWithStdin } from '../watch/watch-with-stdin.ts'
 
@@ -46,7 +47,7 @@ type Options = z.output<typeof Options>
 export const defineRun: DefineCommand = (command, act) => {
   command
     .usage('<target> [options] -- <argv...>')
-    .argument('<target>', 'CLUSTER for each of its instances, or CLUSTER/INSTANCE')
+    .argument('<target>', 'CLUSTER for each of its enrolled instances, or CLUSTER/INSTANCE')
     .argument('[argv...]', 'the program and its arguments; no shell is involved')
     .option('--script <file>', 'run this script instead of a program; - is standard input')
     .option('--interpreter <words>', 'for the script (default: its #! line, or /bin/sh)')
@@ -76,7 +77,8 @@ export const defineRun: DefineCommand = (command, act) => {
       'after',
       '\nOutput comes while it runs; of several instances, each line behind the name of its instance.\n' +
         'Ctrl-C cancels and waits for the end; a second Ctrl-C leaves. It is cancelled as well when nobody reads our\n' +
-        'output any more (141). With --json, one JSON document per line.',
+        'output any more (141). With --json, one JSON document per line.\n' +
+        'Instances of a cluster that have not enrolled are left out: stderr names them, and the exit code is 255.',
     )
     .addHelpText('after', exitCodeHelp)
     .addHelpText(
@@ -102,18 +104,19 @@ async function run(options: Options, terminal: Terminal): Promise<number> {
   await using api = await openApiClient(options, terminal)
   const posted = await api.postCommand(options.target, await newCommand(options, api, terminal))
   const commands = posted.value
+  const leastExitCode = await tellLeftOut(terminal, options, posted.leftOut)
   if (options.detach) {
     await printAnswer(terminal, options, posted, (records) =>
       records
         .map(({ id, instance }) => (records.length === 1 ? `${id}\n` : `${id}  ${instance}\n`))
         .join(''),
     )
-    return 0
+    return leastExitCode
   }
   const view = options.json ? createJsonView(terminal) : createTerminalView(terminal, commands)
   using _ = useRawTerminal(terminal, options.tty && options.stdin)
   const watched = await watchWithStdin(api, commands, view, terminal, options.stdin)
-  if (!watched.left) return worstExitCode(watched.commands)
+  if (!watched.left) return Math.max(leastExitCode, worstExitCode(watched.commands))
   await tellLeft(terminal, watched.running)
   return cancelledExitCode
 }

@@ -19,7 +19,7 @@ export const defineStatus: DefineCommand = (command, act) => {
             version: value.version,
             queue: `${value.queueUrl} (${value.queueReachable ? 'reachable' : 'NOT reachable'})`,
             clusters: value.clusters,
-            instances: value.instances,
+            instances: `${value.instances} enrolled, ${value.expectedInstances} expected`,
             'open commands': value.openCommands,
           }),
         )

@@ -50,6 +50,24 @@ describe('put', () => {
     expect(String(api.asked.at(1)?.body)).toContain('"placement":"append"')
   })
 
+  test('exits with 255 when an instance of the cluster was left out, whatever the others did', async () => {
+    const reason = { code: 'not-enrolled', message: 'had not enrolled yet' }
+    await using api = await openFakeApi({
+      ...aRunOf(written),
+      'POST /v1/contents': store,
+      'POST /v1/clusters/web/commands': json(202, {
+        commands: [written],
+        leftOut: [{ instance: 'worker-2', reason }],
+      }),
+    })
+    const stdin = PassThrough.from([bytes])
+    expect(await runCli(api, ['put', '-', 'web:/srv/f'], { stdin })).toEqual({
+      exitCode: 255,
+      stdout: '',
+      stderr: 'sahara-controller: left out, hence exit code 255: worker-2 (had not enrolled yet)\n',
+    })
+  })
+
   test('does not go on when the controller has other bytes', async () => {
     await using api = await openFakeApi({
       ...aRunOf(written),

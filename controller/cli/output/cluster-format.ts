@@ -5,10 +5,11 @@ import { formatFields, formatTable } from './table.ts'
 /** Clusters as a table. */
 export function formatClusters(clusters: readonly Cluster[], now: Date): string {
   return formatTable(
-    ['NAME', 'INSTANCES', 'OPEN COMMANDS', 'CREATED', 'ID'],
-    clusters.map(({ name, instances, openCommands, createdAt, id }) => [
+    ['NAME', 'ENROLLED', 'EXPECTED', 'OPEN COMMANDS', 'CREATED', 'ID'],
+    clusters.map(({ name, instances, expectedInstances, openCommands, createdAt, id }) => [
       name,
       instances,
+      expectedInstances,
       openCommands,
       formatAge(createdAt, now),
       id,
@@ -22,7 +23,7 @@ export function formatCluster(cluster: Cluster, now: Date): string {
     name: cluster.name,
     id: cluster.id,
     created: formatMoment(cluster.createdAt, now),
-    instances: cluster.instances,
+    instances: `${cluster.instances} enrolled, ${cluster.expectedInstances} expected`,
     'open commands': cluster.openCommands,
   })
 }
