@@ -24,7 +24,7 @@ export interface Ending {
   watch: (tree: ProcessTree, isHeldBack: () => boolean) => Promise<EarlyEnd>
   /** Whether anybody demanded its end: then a program that ends by itself meanwhile did not. */
   isDemanded: () => boolean
-  /** Nothing is demanded any more. */
+  /** Nothing is demanded any more, and no timer is left; to be called even where nothing was begun. */
   stopWatching: () => void
 }
 

@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util'
 import { realWorld } from '../../protocol/real-world.ts'
 import { removeAllSecrets, secretsHomes } from '../secrets/secret-files.ts'
 import { findControlGroupHome, removeEmptyGroups } from './control-group.ts'
+import { endForCertain } from './end-for-certain.ts'
 import { noteRunner } from './hung-runner.ts'
 import { exitWhenIdle } from './idle-exit.ts'
 import { keepGroups } from './left-groups.ts'
@@ -33,7 +34,7 @@ const world = realWorld()
 process.umask(0o022)
 const socketPath = join(state, 'runner.sock')
 // No top-level await: the bundle is CommonJS, which starts faster (docs/performance.md).
-void serveUntilIdle()
+void serveUntilIdle().then(endForCertain)
 
 async function serveUntilIdle(): Promise<void> {
   using lock = await takeRunnerLock(join(state, 'runner.lock'), socketPath, world)

@@ -98,8 +98,14 @@ export function runCommand(
     }
   }
 
+  // Whatever became of it: a timer that stays would keep this process for as long as the command had.
+  const settle = () => {
+    ending.stopWatching()
+    feed.resolve(createStdinFeed(null))
+  }
+
   return {
-    ended: live(),
+    ended: live().finally(settle),
     written: spool.written,
     discard: spool.discard,
     cancel: (graceMs) => ending.demand({ state: 'cancelled' }, graceMs),
