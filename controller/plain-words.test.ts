@@ -16,6 +16,9 @@ const Thing = z.strictObject({
   id: z.uuid(),
   mode: z.enum(['a', 'b']),
   either: z.union([z.string(), z.strictObject({ x: z.string() })]),
+  names: z.record(z.string().regex(/^[a-z]$/), z.string()),
+  checked: z.number().refine((value) => value === 1),
+  inner: z.strictObject({}),
   chosen: z.string('is chosen by its schema'),
 })
 const right = {
@@ -28,6 +31,9 @@ const right = {
   id: '0197c0de-0000-7000-8000-000000000001',
   mode: 'a',
   either: 'e',
+  names: {},
+  checked: 1,
+  inner: {},
   chosen: 'c',
 }
 
@@ -49,6 +55,9 @@ test.for([
   ['mode', undefined, 'is missing'],
   ['either', undefined, 'is missing'],
   ['either', 7, 'has none of the forms that it may have'],
+  ['names', { A: 'x' }, 'is no name that may stand here'],
+  ['checked', 2, 'is not valid'],
+  ['inner', { x: 1 }, 'has no key x'],
   ['chosen', 7, 'is chosen by its schema'],
 ] as const)('%s of %j %s', ([key, value, words]) => {
   const parsed = Thing.safeParse({ ...right, [key]: value }, { error: inPlainWords })

@@ -21,8 +21,14 @@ export const inPlainWords: z.core.$ZodErrorMap = (issue) => {
       return describeFormat(issue.format, issue.pattern)
     case 'invalid_union':
       return issue.input === undefined ? 'is missing' : 'has none of the forms that it may have'
-    default:
-      return undefined
+    case 'unrecognized_keys':
+      return `has no key ${issue.keys.join(', ')}`
+    case 'invalid_key':
+      return 'is no name that may stand here'
+    case 'invalid_element':
+    case 'not_multiple_of':
+    case 'custom':
+      return 'is not valid'
   }
 }
 

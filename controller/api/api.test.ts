@@ -117,6 +117,16 @@ describe('a request that is not valid', () => {
   )
 
   test.for([
+    [{ ...ping, timeoutSeconds: 0 }, 'timeoutSeconds must be at least 0.001 seconds'],
+    [{ operation: { name: 'exec', argv: 'ls' } }, 'operation.argv must be a list'],
+    [{ ...ping, content: {} }, 'content fits none: sha256 is missing; or bytes is missing'],
+  ] as const)('as %j is told in plain words', async ([body, words]) => {
+    expect((await controller.api.post(commandsOfW1, body)).body).toMatchObject({
+      detail: `the request's body is not valid: ${words}`,
+    })
+  })
+
+  test.for([
     ['/v1/nowhere', 'ERR_ROUTE_NOT_FOUND'],
     ['/v1/clusters/c9', 'ERR_CLUSTER_NOT_FOUND'],
     ['/v1/clusters/c1/instances/w9', 'ERR_INSTANCE_NOT_FOUND'],

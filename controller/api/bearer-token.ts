@@ -18,7 +18,9 @@ export async function requireToken(tokenFile: string): Promise<(request: Fastify
     const shown = /^Bearer +(\S+)$/i.exec(headers.authorization ?? '')?.at(1)
     if (shown !== undefined && timingSafeEqual(digest(shown), expected)) return
     throw new ApiUnauthorizedError(
-      'send the header "Authorization: Bearer TOKEN" with the API token',
+      shown === undefined
+        ? 'the request shows no token; send the header "Authorization: Bearer TOKEN" with the API token'
+        : 'the request shows a token that is not the API token; send the one in the file of `listen.tokenFile`',
     )
   }
 }

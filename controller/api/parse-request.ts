@@ -1,5 +1,6 @@
 import type { z } from 'zod'
 import { type InvalidPart, RequestInvalidError } from '../errors.ts'
+import { inPlainWords } from '../plain-words.ts'
 
 /**
  * Parses what a client sent.
@@ -11,7 +12,7 @@ export function parseRequest<T extends z.ZodType>(
   value: unknown,
   what: 'body' | 'query' | 'headers',
 ): z.output<T> {
-  const parsed = schema.safeParse(value)
+  const parsed = schema.safeParse(value, { error: inPlainWords })
   if (parsed.success) return parsed.data
   const parts = parsed.error.issues.flatMap(describeIssue)
   const first = parts.at(0)
@@ -27,8 +28,12 @@ function describeIssue(issue: z.core.$ZodIssue): InvalidPart[] {
     return issue.keys.map((key) => ({ path: [...path, key].join('.'), message: 'is no known key' }))
   }
   if (issue.code === 'invalid_union' && issue.errors.length > 0) {
-    const options = issue.errors.map((issues) => issues.map(({ message }) => message).join(', '))
+    const options = issue.errors.map((issues) => issues.map(describeInner).join(', '))
     return [{ path: path.join('.') || '(root)', message: `fits none: ${options.join('; or ')}` }]
   }
   return [{ path: path.join('.') || '(root)', message: issue.message }]
+}
+
+function describeInner({ path, message }: z.core.$ZodIssue): string {
+  return path.length === 0 ? message : `${path.map(String).join('.')} ${message}`
 }

@@ -87,6 +87,24 @@ describe('the program', () => {
     })
   })
 
+  test('names the flag of what the API cannot take, as wrong use', async () => {
+    await using api = await openFakeApi({
+      'POST /v1/clusters/web/instances/w-1/commands': json(400, {
+        type: 'about:blank',
+        title: 'Bad Request',
+        status: 400,
+        code: 'ERR_REQUEST_INVALID',
+        detail: "the request's body is not valid: timeoutSeconds is too short",
+        errors: [{ path: 'timeoutSeconds', message: 'is too short' }],
+      }),
+    })
+    expect(await runCli(api, ['run', 'web/w-1', '--timeout', '0s', '--', 'true'])).toEqual({
+      exitCode: 2,
+      stdout: '',
+      stderr: 'error: --timeout is too short (ERR_REQUEST_INVALID)\n',
+    })
+  })
+
   test.for([
     ['no JSON', (text: string) => text],
     ['another shape', () => '{"clusters":7}'],

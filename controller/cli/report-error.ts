@@ -25,7 +25,13 @@ export async function reportError(
   } catch {
     // Nobody is left to hear that stderr is gone as well.
   }
-  return error instanceof UsageError ? usageExitCode : ownErrorExitCode
+  return isWrongUse(error) ? usageExitCode : ownErrorExitCode
+}
+
+/** What the API cannot take is what the command line said. */
+function isWrongUse(error: unknown): boolean {
+  if (error instanceof ControllerRefusedError) return error.problemCode === 'ERR_REQUEST_INVALID'
+  return error instanceof UsageError
 }
 
 /** What a person hears of it, and the stable code (docs/errors.md) that goes with it. */

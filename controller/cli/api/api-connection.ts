@@ -11,6 +11,8 @@ import {
 } from '../errors.ts'
 import type { ControllerAddress } from './controller-address.ts'
 import { describeAddress } from './controller-address.ts'
+import { explainConnectionFailure } from './explain-connection-failure.ts'
+import { explainRefusal } from './explain-refusal.ts'
 
 /** One request to the API. */
 export interface ApiRequest {
@@ -138,14 +140,8 @@ async function refusal(
   if (!problem.success) {
     return unparsable(address, `HTTP ${statusCode}: ${JSON.stringify(text.slice(0, 512))}`)
   }
-  const { code, detail, errors = [] } = problem.data
-  const parts = errors.map(({ path, message }) => `${path}: ${message}`)
-  const known = parts.every((part) => detail.includes(part))
-  return new ControllerRefusedError(
-    known ? detail : `${detail} (${parts.join('; ')})`,
-    code,
-    statusCode,
-  )
+  const { code } = problem.data
+  return new ControllerRefusedError(explainRefusal(problem.data, address), code, statusCode)
 }
 
 async function readText(
@@ -190,18 +186,5 @@ function asConnectionError(
 ): unknown {
   if (error instanceof SaharaAgentError || signal?.aborted === true) return error
   if (!(error instanceof Error)) return error
-  const code = 'code' in error ? error.code : undefined
-  const where = describeAddress(address)
-  if (code === 'EACCES') {
-    return new ControllerUnreachableError(
-      `you may not use the controller's socket ${where}; become the user that runs the controller`,
-      { cause: error },
-    )
-  }
-  const absent = code === 'ENOENT' || code === 'ECONNREFUSED'
-  const message = absent
-    ? `the controller does not answer at ${where}; start it with \`sahara-controller serve\`, ` +
-      'or name another one by --socket or --url'
-    : `the connection to the controller at ${where} failed: ${error.message}; see whether it runs`
-  return new ControllerUnreachableError(message, { cause: error })
+  return new ControllerUnreachableError(explainConnectionFailure(error, address), { cause: error })
 }
