@@ -73,7 +73,7 @@ export const AgentConfig = z.strictObject({
   /** Journal, keys, credentials, sockets and commands' directories; made with mode 0700. */
   stateDirectory: z.string().min(1).default('/var/lib/sahara-agent'),
   logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
-  /** Overrides Nova's UUID of this instance, where neither cloud-init nor the firmware tells it. */
+  /** Who this instance is, whatever cloud-init and the firmware say. Where it is changed, the instance enrols anew, as another one. */
   instanceUuid: z.exactOptional(InstanceUuid),
   /** Nova's metadata service, where a challenge is read before a hello that needs one. */
   metadataUrl: z.url({ protocol: /^https?$/ }).default('http://169.254.169.254'),

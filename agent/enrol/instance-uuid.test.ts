@@ -66,6 +66,22 @@ describe('an identity belongs to the machine', () => {
       [{ source: 'cloud-init-instance-id', uuid: 'a' }],
       true,
     ],
+    [
+      'the configuration names it, and its own source another',
+      [
+        { source: 'config', uuid: 'a' },
+        { source: 'firmware', uuid: 'b' },
+      ],
+      true,
+    ],
+    [
+      'the configuration names another, and its own source it',
+      [
+        { source: 'config', uuid: 'b' },
+        { source: 'firmware', uuid: 'a' },
+      ],
+      false,
+    ],
     ['nothing agrees', [{ source: 'machine-id', uuid: 'c' }], false],
   ] as const)('when %s: %o %s', ([, readings, isSame]) => {
     expect(isSameInstance(known, readings)).toBe(isSame)

@@ -53,11 +53,13 @@ export async function readInstanceUuids(
 }
 
 /**
- * Whether an identity still belongs to the machine it is on. Its own source decides where it can be read: cloud-init may
- * not have run yet at the next boot, or may have been removed, and another source may then say another thing. Pure.
+ * Whether an identity still belongs to the machine it is on. A person's word decides, where there is one; else its own
+ * source where it can be read: cloud-init may not have run yet at the next boot, or may have been removed, and another
+ * source may then say another thing. Pure.
  */
 export function isSameInstance(known: UuidReading, readings: readonly UuidReading[]): boolean {
-  const again = readings.find(({ source }) => source === known.source)
+  const from = (wanted: UuidSource) => readings.find(({ source }) => source === wanted)
+  const again = from('config') ?? from(known.source)
   if (again) return again.uuid === known.uuid
   return readings.some(({ uuid }) => uuid === known.uuid)
 }

@@ -93,7 +93,7 @@ function judgeNamedInstance(name: string, known: Known): HelloVerdict {
   const { byUuid } = known
   // Sahara finds an instance by its UUID: whoever could claim another's would get its commands.
   if (byUuid && byUuid.name !== name) {
-    const message = `its UUID is that of instance "${byUuid.name}", and it would be "${name}"; set instanceUuid in its configuration, or forget "${byUuid.name}"`
+    const message = `its UUID is that of instance "${byUuid.name}", and it would be "${name}"; set another \`instanceUuid\` in its agent.yaml and restart it, or forget "${byUuid.name}"`
     return refuse('uuid-taken', message, byUuid)
   }
   const instance = known.byName(name)
