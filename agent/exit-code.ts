@@ -7,15 +7,18 @@ export const exitCodes = {
   misused: 2,
   notRunning: 3,
   locked: 4,
+  /** 128 + SIGPIPE. */
+  brokenPipe: 141,
 } as const
 
 export const exitCodeHelp = `
 Exit codes:
-  0  done; for run: stopped by SIGTERM or SIGINT
-  1  failed; the error on standard error says what to do
-  2  wrong usage, or a configuration that is not valid
-  3  no agent is running on this state directory (status)
-  4  another agent uses this state directory (run)`
+  0    done; for run: stopped by SIGTERM or SIGINT
+  1    failed; the error on standard error says what to do
+  2    wrong usage, or a configuration that is not valid
+  3    no agent is running on this state directory (status)
+  4    another agent uses this state directory (run)
+  141  nobody reads its output any more`
 
 /** The exit code for an error that ended a program. */
 export function exitCodeOf(error: unknown): number {

@@ -1,14 +1,14 @@
 #!/usr/bin/env node
 import { Command } from 'commander'
-import { SaharaAgentError } from '../protocol/errors.ts'
 import { agentVersion } from './agent-version.ts'
 import { auditCommandLine } from './cli/audit.ts'
 import { doctorCommandLine } from './cli/doctor.ts'
 import { metricsCommandLine } from './cli/metrics.ts'
+import { reportError } from './cli/output.ts'
 import { policyCommandLine } from './cli/policy.ts'
 import { runCommandLine } from './cli/run.ts'
 import { statusCommandLine } from './cli/status.ts'
-import { exitCodeHelp, exitCodeOf, exitCodes } from './exit-code.ts'
+import { exitCodeHelp, exitCodes } from './exit-code.ts'
 
 const examples = `
 Examples:
@@ -35,8 +35,4 @@ for (const command of [program, ...program.commands, ...nested]) {
 }
 
 // No top-level await: the bundle is CommonJS, which starts faster (docs/performance.md).
-program.parseAsync().catch((error: unknown) => {
-  const code = error instanceof SaharaAgentError ? ` (${error.code})` : ''
-  process.stderr.write(`error: ${error instanceof Error ? error.message : String(error)}${code}\n`)
-  process.exit(exitCodeOf(error))
-})
+program.parseAsync().catch((error: unknown) => process.exit(reportError(error)))

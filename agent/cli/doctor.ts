@@ -5,6 +5,7 @@ import { examineAgent } from '../doctor/examine-agent.ts'
 import { describeFindings } from '../doctor/finding.ts'
 import { exitCodes } from '../exit-code.ts'
 import { readAgentConfig } from '../read-config.ts'
+import { print } from './output.ts'
 
 interface DoctorOptions {
   config?: string
@@ -37,7 +38,7 @@ async function examine({ config: path, bootstrap, stateDirectory, json }: Doctor
   const config = await readAgentConfig(path, { bootstrapPath: bootstrap, stateDirectory })
   const network = await readNetwork(config.network, process.env)
   const findings = await examineAgent(config, network, realWorld())
-  process.stdout.write(json ? `${JSON.stringify(findings, null, 2)}\n` : describeFindings(findings))
+  await print(json ? `${JSON.stringify(findings, null, 2)}\n` : describeFindings(findings))
   const hasFailed = findings.some(({ verdict }) => verdict === 'fail')
   process.exitCode = hasFailed ? exitCodes.failed : exitCodes.ok
 }

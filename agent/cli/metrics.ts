@@ -2,6 +2,7 @@ import { Command } from 'commander'
 import { readAgentConfig } from '../read-config.ts'
 import { statePaths } from '../state-directory.ts'
 import { askMetrics } from '../status/ask-status.ts'
+import { print } from './output.ts'
 
 interface MetricsOptions {
   config?: string
@@ -24,6 +25,6 @@ export function metricsCommandLine(): Command {
     .addHelpText('after', examples)
     .action(async ({ config: path, stateDirectory }: MetricsOptions) => {
       const config = await readAgentConfig(path, { stateDirectory })
-      process.stdout.write(await askMetrics(statePaths(config.stateDirectory).statusSocket))
+      await print(await askMetrics(statePaths(config.stateDirectory).statusSocket))
     })
 }

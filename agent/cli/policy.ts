@@ -12,6 +12,7 @@ import { presets } from '../policy/presets.ts'
 import { type LoadedPolicy, readPolicy } from '../policy/read-policy.ts'
 import { renderPolicy } from '../policy/render-policy.ts'
 import { readAgentConfig } from '../read-config.ts'
+import { print } from './output.ts'
 
 const examples = `
 Examples:
@@ -65,8 +66,8 @@ export function policyCommandLine(): Command {
     .addOption(
       new Option('--preset <name>', 'rules to begin with').choices(presetNames).default('sahara'),
     )
-    .action(({ preset }: { preset: (typeof presetNames)[number] }) => {
-      process.stdout.write(renderPolicy(preset))
+    .action(async ({ preset }: { preset: (typeof presetNames)[number] }) => {
+      await print(renderPolicy(preset))
     })
   return policy
 }
@@ -89,7 +90,7 @@ async function check(file: string | undefined, { config }: { config?: string }):
   const { source, problem } = await readPolicy(path, [])
   if (source === 'broken') throw new PolicyInvalidError(`${path}: ${problem}`)
   const { mode, preset, rules } = parsed.file
-  process.stdout.write(
+  await print(
     `${path} is valid: mode ${mode}, preset ${preset}, ${rules.length} rules of its own\n`,
   )
 }
@@ -139,7 +140,7 @@ async function explain(words: string[], options: ExplainOptions): Promise<void> 
   if (options.json) {
     const { allowed, rule, why } = decision
     const answer = { allowed, rule, why, mode: loaded.policy.mode, source: loaded.source, passed }
-    process.stdout.write(`${JSON.stringify(answer, null, 2)}\n`)
+    await print(`${JSON.stringify(answer, null, 2)}\n`)
     return
   }
   const verdict = decision.allowed
@@ -152,7 +153,7 @@ async function explain(words: string[], options: ExplainOptions): Promise<void> 
     `${verdict} by ${decision.rule}: ${decision.why}`,
     ...passed.map((one) => `  not ${one.rule}: ${'because' in one ? one.because : ''}`),
   ]
-  process.stdout.write(`${lines.join('\n')}\n`)
+  await print(`${lines.join('\n')}\n`)
 }
 
 function toOperation(words: readonly string[], options: ExplainOptions): Operation {
@@ -184,7 +185,7 @@ async function show({ config: configPath, json }: { config?: string; json?: true
     const { source, path, problem, sha256 } = loaded
     const shown = rules.map(({ name, effect, operations }) => ({ name, effect, operations }))
     const answer = { source, path, problem, sha256, mode, preset, limits, rules: shown }
-    process.stdout.write(`${JSON.stringify(answer, null, 2)}\n`)
+    await print(`${JSON.stringify(answer, null, 2)}\n`)
     return
   }
   const bounds = Object.entries(limits).map(([name, value]) => `${name} ${value}`)
@@ -197,7 +198,7 @@ async function show({ config: configPath, json }: { config?: string; json?: true
     ...rules.map(describeRule),
     '  built-in/default: refuse the rest',
   ]
-  process.stdout.write(`${lines.join('\n')}\n`)
+  await print(`${lines.join('\n')}\n`)
 }
 
 function describeSource({ source, path, problem }: LoadedPolicy): string {

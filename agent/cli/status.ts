@@ -4,6 +4,7 @@ import { readAgentConfig } from '../read-config.ts'
 import { statePaths } from '../state-directory.ts'
 import { askStatus } from '../status/ask-status.ts'
 import { Status } from '../status/status.ts'
+import { print } from './output.ts'
 
 interface StatusOptions {
   config?: string
@@ -31,7 +32,7 @@ export function statusCommandLine(): Command {
 async function showStatus({ config: path, stateDirectory, json }: StatusOptions): Promise<void> {
   const config = await readAgentConfig(path, { stateDirectory })
   const status = await askStatus(statePaths(config.stateDirectory).statusSocket)
-  process.stdout.write(
+  await print(
     json ? `${JSON.stringify(z.encode(Status, status), null, 2)}\n` : describeStatus(status),
   )
 }
