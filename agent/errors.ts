@@ -30,7 +30,7 @@ export class AuditUnavailableError extends SaharaAgentError {
   readonly code = 'ERR_AUDIT_UNAVAILABLE'
 }
 
-/** The audit log is not what the agent wrote: lines were changed, left out or cut off. The message names the first. */
+/** The audit log is not what the agent wrote: lines were changed, left out or cut off (the message names the first), or all. */
 export class AuditBrokenError extends SaharaAgentError {
   readonly code = 'ERR_AUDIT_BROKEN'
 }
@@ -38,4 +38,14 @@ export class AuditBrokenError extends SaharaAgentError {
 /** The policy file is none: the agent refuses everything with it. The message names the line. */
 export class PolicyInvalidError extends SaharaAgentError {
   readonly code = 'ERR_POLICY_INVALID'
+}
+
+/** The audit log holds no line about the command that was asked for. */
+export class CommandNotFoundError extends SaharaAgentError {
+  readonly code = 'ERR_COMMAND_NOT_FOUND'
+}
+
+/** What the agent keeps for its own user cannot be read by the one that asks. */
+export class FileUnreadableError extends SaharaAgentError {
+  readonly code = 'ERR_LOCAL_FILE'
 }

@@ -1,12 +1,15 @@
 import { Command, InvalidArgumentError, Option } from 'commander'
+import { z } from 'zod'
 import { Sha256 } from '../../protocol/messages/wire-types.ts'
 import { type AuditHead, parseLine } from '../audit/audit-line.ts'
-import { readAudit } from '../audit/read-audit.ts'
+import { readAudit, type StoredLine } from '../audit/read-audit.ts'
+import { listSegments } from '../audit/segments.ts'
 import { type Verification, verifyAudit } from '../audit/verify-audit.ts'
-import { AuditBrokenError } from '../errors.ts'
+import { AuditBrokenError, CommandNotFoundError, FileUnreadableError } from '../errors.ts'
 import { auditDirectory } from '../own-paths.ts'
 import { readAgentConfig } from '../read-config.ts'
 import { describeLine } from './describe-line.ts'
+import { print } from './output.ts'
 
 interface AuditPlace {
   config?: string
@@ -32,11 +35,15 @@ export function auditCommandLine(): Command {
   withPlace(audit.command('show'))
     .description('show lines, the oldest first')
     .addOption(new Option('--since <time>', 'not what was before').argParser(parseMoment))
-    .option('--command <id>', 'only what is about this command')
+    .addOption(
+      new Option('--command <id>', 'only what is about this command').argParser(parseCommandId),
+    )
     .option('--json', 'the lines as they are')
     .action(show)
   withPlace(audit.command('verify'))
-    .description('check that no line was changed, left out or cut off; exits with 1 if so')
+    .description(
+      'check that no line was changed, left out or cut off; exits with 1 if so, or without a log',
+    )
     .addOption(
       new Option('--head <sequence:hash>', 'a line that was seen before').argParser(parseHead),
     )
@@ -60,29 +67,61 @@ async function findDirectory({ config, stateDirectory, directory }: AuditPlace):
   return auditDirectory(await readAgentConfig(config, { stateDirectory }))
 }
 
+/**
+ * The lines of a log that is there.
+ *
+ * @throws {AuditBrokenError} there is none; an agent that has started has one.
+ * @throws {FileUnreadableError} it is not for this user to read.
+ */
+async function* readLog(directory: string): AsyncGenerator<StoredLine> {
+  try {
+    if (listSegments(directory).length > 0) return yield* readAudit(directory)
+  } catch (cause) {
+    throw unreadable(directory, cause)
+  }
+  const why = 'no agent has run with it, or its log was removed'
+  throw new AuditBrokenError(`there is no audit log in ${directory}: ${why}`)
+}
+
+function unreadable(directory: string, cause: unknown): FileUnreadableError {
+  const why = cause instanceof Error ? cause.message : String(cause)
+  const isForbidden = cause instanceof Error && 'code' in cause && cause.code === 'EACCES'
+  const message = isForbidden
+    ? `the audit log in ${directory} is for the agent’s user only; run this as root`
+    : `the audit log in ${directory} cannot be read: ${why}`
+  return new FileUnreadableError(message, { cause })
+}
+
 async function show(
   options: AuditPlace & { since?: Date; command?: string; json?: true },
 ): Promise<void> {
   const { since, command, json } = options
-  for await (const { text } of readAudit(await findDirectory(options))) {
+  let isFound = false
+  for await (const { text } of readLog(await findDirectory(options))) {
     const line = parseLine(text)
     if (!line) {
-      if (!command) process.stdout.write(json ? `${text}\n` : '(no line of the log)\n')
+      if (!command) await print(json ? `${text}\n` : '(no line of the log)\n')
       continue
     }
-    if ((since && line.at < since) || (command !== undefined && line.command !== command)) continue
-    process.stdout.write(json ? `${text}\n` : `${describeLine(line)}\n`)
+    if (since && line.at < since) continue
+    if (command !== undefined && line.command?.toLowerCase() !== command) continue
+    isFound = true
+    await print(json ? `${text}\n` : `${describeLine(line)}\n`)
   }
+  if (isFound || command === undefined) return
+  throw new CommandNotFoundError(`no line${since ? ' since then' : ''} is about command ${command}`)
 }
 
 async function verify(options: AuditPlace & { head?: AuditHead; json?: true }): Promise<void> {
   const directory = await findDirectory(options)
-  const found = await verifyAudit(readAudit(directory), options.head)
-  if (options.json) process.stdout.write(`${JSON.stringify(found, null, 2)}\n`)
-  else if (!found.fault) process.stdout.write(describeVerification(found, directory))
+  const found = await verifyAudit(readLog(directory), options.head)
+  if (options.json) await print(`${JSON.stringify(found, null, 2)}\n`)
+  else if (!found.fault) await print(describeVerification(found, directory))
   if (!found.fault) return
   const { file, lineNumber, why } = found.fault
-  throw new AuditBrokenError(`${file}, line ${lineNumber}: ${why}; the lines before it hold`)
+  const where = lineNumber === 0 ? directory : `${file}, line ${lineNumber}`
+  const before = found.lines === 0 ? '' : '; the lines before it hold'
+  throw new AuditBrokenError(`${where}: ${why}${before}`)
 }
 
 function describeVerification(found: Verification, directory: string): string {
@@ -103,9 +142,14 @@ function describeVerification(found: Verification, directory: string): string {
 }
 
 async function exportAll(options: AuditPlace): Promise<void> {
-  for await (const { text, isWhole } of readAudit(await findDirectory(options))) {
-    if (isWhole) process.stdout.write(`${text}\n`)
+  for await (const { text, isWhole } of readLog(await findDirectory(options))) {
+    if (isWhole) await print(`${text}\n`)
   }
+}
+
+function parseCommandId(text: string): string {
+  if (z.uuid().safeParse(text).success) return text.toLowerCase()
+  throw new InvalidArgumentError('Write a command’s whole id, such as its lines show it.')
 }
 
 function parseMoment(text: string): Date {
