@@ -1,5 +1,5 @@
 import type { AgentConfig } from '../config.ts'
-import { AgentNotRunningError } from '../errors.ts'
+import { AgentNotRunningError, FileUnreadableError } from '../errors.ts'
 import { ownPaths } from '../own-paths.ts'
 import { readPolicy } from '../policy/read-policy.ts'
 import { findControlGroupHome } from '../runner/control-group.ts'
@@ -10,10 +10,12 @@ import { type Finding, fail, ok, warn } from './finding.ts'
 export async function checkAgent(socketPath: string): Promise<Finding> {
   try {
     const { phase, enrolment, running, owed, pid } = await askStatus(socketPath)
-    const detail = `pid ${pid}, ${phase}, ${running.length} commands run, ${owed} results owed`
+    const detail = `pid ${pid}, ${phase}, ${running.length} commands running now, ${owed} results owed`
     if (phase !== 'enrolling') return ok('agent', detail)
     return warn('agent', `${detail}; it is ${enrolment}`, 'the controller has not welcomed it yet')
   } catch (error) {
+    if (error instanceof FileUnreadableError)
+      return warn('agent', error.message, 'run doctor as root')
     if (!(error instanceof AgentNotRunningError)) throw error
     return warn('agent', error.message, 'systemctl start sahara-agent')
   }

@@ -5,6 +5,7 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readFileSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -15,7 +16,9 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { realWorld } from '../../protocol/real-world.ts'
 import { generatePrivateKey, publicPart } from '../../protocol/sealing/keys.ts'
 import { signUrl } from '../../protocol/signed-url/sign-url.ts'
+import { fakeWorld } from '../../test/fake-world.ts'
 import { startServer } from '../../test/programmable-server.ts'
+import { openAuditLog } from '../audit/audit-log.ts'
 import { AgentConfig } from '../config.ts'
 import { findSecretsHome, secretsHomes } from '../secrets/secret-files.ts'
 import { examineAgent } from './examine-agent.ts'
@@ -88,6 +91,7 @@ describe('the doctor', () => {
       'user-data': 'fail',
       enrolment: 'warn',
       policy: 'ok',
+      audit: 'warn',
     })
     for (const { verdict, remedy } of findings) {
       expect(remedy === undefined).toBe(verdict === 'ok')
@@ -95,6 +99,27 @@ describe('the doctor', () => {
     expect(describeFindings(findings)).toMatch(
       /^FAIL {2}user-data +no bootstrap file\n +-> make user-data/m,
     )
+  })
+
+  test('looks at the audit log, and misses it where an agent has run', async () => {
+    const directory = join(place, 'state', 'audit')
+    const options = { directory, fileBytes: 65_536, files: 4, onTampered: () => undefined }
+    {
+      await using log = openAuditLog(options, fakeWorld())
+      for (let index = 0; index < 3; index += 1) log.append({ event: 'started' })
+    }
+    writeFileSync(join(place, 'state', 'agent.db'), '')
+    expect(await verdicts()).toMatchObject({ audit: 'ok' })
+    const file = join(directory, '0000000000000001.jsonl')
+    writeFileSync(file, readFileSync(file, 'utf8').replace('"started"', '"ended"'))
+    const changed = await examineAgent(aConfig(), direct, realWorld())
+    expect(changed.find(({ check }) => check === 'audit')).toMatchObject({
+      verdict: 'fail',
+      detail: expect.stringContaining('line 2: the line before it (1) is not the one'),
+    })
+    rmSync(directory, { recursive: true })
+    expect(await verdicts()).toMatchObject({ audit: 'fail' })
+    expect(existsSync(directory)).toBe(false)
   })
 
   test('says whether secrets would be kept in memory, and takes no place for them', async () => {

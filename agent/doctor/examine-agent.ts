@@ -10,6 +10,7 @@ import { readBootstrap } from '../enrol/read-bootstrap.ts'
 import { describeError } from '../log.ts'
 import { readStateFile, statePaths } from '../state-directory.ts'
 import { checkAgent, checkPolicy, checkRunner } from './check-agent.ts'
+import { checkAudit } from './check-audit.ts'
 import { checkEnrolment } from './check-enrolment.ts'
 import { checkDisk, checkMemory, checkModes } from './check-files.ts'
 import { checkClock, checkQueue, describeNetwork } from './check-queue.ts'
@@ -64,6 +65,7 @@ export async function examineAgent(
   }
   findings.push(...checkEnrolment(enrolment, bootstrap, clock.now()))
   await add('policy', async () => checkPolicy(config))
+  await add('audit', async () => checkAudit(config, paths))
   findings.push(checkRunner())
   return findings
 }

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { type IncomingMessage, request } from 'node:http'
-import { AgentNotRunningError } from '../errors.ts'
+import { AgentNotRunningError, FileUnreadableError } from '../errors.ts'
 import { Status } from './status.ts'
 
 /** How long a running agent may take to answer, in milliseconds. */
@@ -10,6 +10,7 @@ const patienceMs = 5000
  * Asks the agent that uses a state directory how it is.
  *
  * @throws {AgentNotRunningError} nobody answers there, or not as an agent would.
+ * @throws {FileUnreadableError} the socket is another user's, so that nobody can tell.
  */
 export async function askStatus(socketPath: string): Promise<Status> {
   const text = await ask(socketPath, '/status')
@@ -20,7 +21,7 @@ export async function askStatus(socketPath: string): Promise<Status> {
   }
 }
 
-/** The agent's metrics in Prometheus' text format. @throws {AgentNotRunningError} */
+/** The agent's metrics in Prometheus' text format. @throws as `askStatus` does. */
 export async function askMetrics(socketPath: string): Promise<string> {
   return await ask(socketPath, '/metrics')
 }
@@ -30,6 +31,10 @@ async function ask(socketPath: string, path: string): Promise<string> {
     return await get(socketPath, path)
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause)
+    if (cause instanceof Error && 'code' in cause && cause.code === 'EACCES') {
+      const message = `${socketPath} is for the agent’s user only; run this as root`
+      throw new FileUnreadableError(message, { cause })
+    }
     throw notRunning(socketPath, why, cause)
   }
 }

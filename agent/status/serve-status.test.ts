@@ -55,6 +55,17 @@ describe('the socket of a running agent', () => {
     expect((await askStatus(socketPath)).phase).toBe('enrolling')
   })
 
+  test.skipIf(process.geteuid?.() !== 0)('says that another user must become root', async () => {
+    const { read: status } = createStatusBoard(directory, fakeWorld())
+    await using _ = await serveStatus(socketPath, { status, metrics: () => '' })
+    process.seteuid?.(65_534)
+    try {
+      await expect(askStatus(socketPath)).rejects.toThrow(/agent’s user only; run this as root/)
+    } finally {
+      process.seteuid?.(0)
+    }
+  })
+
   test('that is not there, or another program’s, is no running agent', async () => {
     await expect(askStatus(socketPath)).rejects.toThrow(AgentNotRunningError)
     const other = createServer((socket) => void socket.end('hello\n')).listen(socketPath)
