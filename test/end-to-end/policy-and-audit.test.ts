@@ -136,6 +136,8 @@ describe('an agent with a policy', () => {
     await hangUp(agent.pid, cluster, 'policy')
     expect(await run(cluster, { name: 'exec', argv: ['yes'] })).toMatchObject({
       state: 'failed',
+      outputBytes: 1000,
+      outputComplete: true,
       result: { rule: 'limits.outputBytes', reason: { code: 'output-limit' } },
     })
   })
