@@ -3,6 +3,7 @@ import type { Cloud } from '../protocol/keystone/cloud.ts'
 import type { World } from '../protocol/world.ts'
 import { createPostLimit } from '../protocol/zaqar/post-limit.ts'
 import { serveApi } from './api/serve-api.ts'
+import { askQueue, type QueueProblem } from './ask-queue.ts'
 import { createClusterKeyring } from './cluster-keyring.ts'
 import { startQueueRetirement } from './clusters/retire-queues.ts'
 import type { ControllerConfig } from './config.ts'
@@ -38,6 +39,8 @@ export interface Controller extends AsyncDisposable {
   apiUrl: string | null
   /** The queue service that agents are told of. */
   queueUrl: string
+  /** Whether the queue service lets us in; null when it does. Never rejects. */
+  askQueue: (signal: AbortSignal) => Promise<QueueProblem | null>
 }
 
 /**
@@ -111,6 +114,7 @@ export async function openController(
     socketPath: api.socketPath,
     apiUrl: api.url,
     queueUrl: advertised.url,
+    askQueue: async (signal) => await askQueue(context, signal),
     [Symbol.asyncDispose]: async () => await opened.disposeAsync(),
   }
 }

@@ -196,13 +196,20 @@ export const OutputLine = z.object({ offset: z.int(), stream: OutputStream, byte
 export const ControllerStatus = z.object({
   version: z.string(),
   queueUrl: z.string(),
+  /** It answers, and lets us in. */
   queueReachable: z.boolean(),
+  /** Why not; `refused`: it answers, and says no. */
+  queueProblem: z
+    .object({ refused: z.boolean(), code: z.string(), message: z.string() })
+    .nullable()
+    .default(null),
   clusters: z.int(),
   /** Enrolled instances. */
   instances: z.int(),
   expectedInstances: z.int().default(0),
   openCommands: z.int(),
 })
+export type ControllerStatus = z.output<typeof ControllerStatus>
 
 export const Problem = z.object({
   type: z.string(),

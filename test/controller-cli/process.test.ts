@@ -3,9 +3,12 @@ import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import type { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { execa } from 'execa'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { startServer } from '../programmable-server.ts'
 import { startProgram } from '../system/start-program.ts'
 import { aCommand, aResult } from './a-command.ts'
 import { aRunOf, json, openFakeApi } from './fake-api.ts'
@@ -45,6 +48,31 @@ describe('sahara-controller serve', () => {
     await program.stop('SIGTERM')
     expect(await program.exited).toBe(0)
     expect((await cli('status')).stderr).toContain('ERR_CONTROLLER_UNREACHABLE')
+  })
+
+  test('says at once that its queue service refuses it, and serves all the same', async () => {
+    await using queue = await startServer(...Array.from({ length: 8 }, () => ({ status: 401 })))
+    const tokenFile = join(directory, 'queue.token')
+    await writeFile(tokenFile, 'wrong\n', { mode: 0o600 })
+    const place = ['--state-directory', join(directory, 'state'), '--queue-url', queue.endpoint]
+    const flags = [...place, '--queue-token-file', tokenFile]
+    const serving = spawn(process.execPath, [main, 'serve', ...flags], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+    })
+    const exited = once(serving, 'exit')
+    try {
+      const logged = await firstLine(serving.stderr, (line) => line.includes('our token (401)'))
+      expect(JSON.parse(logged)).toMatchObject({ level: 50, code: 'ERR_QUEUE_UNAUTHORIZED' })
+
+      const argv = [main, '--socket', join(directory, 'state', 'controller.sock'), 'status']
+      expect(await execa(process.execPath, argv, { reject: false })).toMatchObject({
+        exitCode: 255,
+        stdout: expect.stringMatching(/REFUSES this controller[\s\S]*does not accept our token/),
+      })
+    } finally {
+      serving.kill('SIGTERM')
+    }
+    expect(await exited).toEqual([0, null])
   })
 
   test('names the key of a typo in its configuration', async () => {
@@ -104,6 +132,11 @@ describe('a real process that runs a command', () => {
     expect(await once(child, 'exit')).toEqual([141, null])
   })
 })
+
+async function firstLine(stream: Readable, matches: (line: string) => boolean): Promise<string> {
+  for await (const line of createInterface({ input: stream })) if (matches(line)) return line
+  throw new Error('it ended without such a line')
+}
 
 function spawnRun(socketPath: string) {
   return spawn(process.execPath, [main, '--socket', socketPath, 'run', 'web/worker-1', '--', 'x'], {

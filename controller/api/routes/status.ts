@@ -1,14 +1,11 @@
 import packageJson from '../../../package.json' with { type: 'json' }
-import type { Context } from '../../context.ts'
+import { askQueue } from '../../ask-queue.ts'
 import { listClusters } from '../../store/clusters.ts'
 import { countOpenCommands } from '../../store/commands.ts'
 import { countEnrolled, countExpected } from '../../store/instances.ts'
 import type { ApiParts } from '../api-parts.ts'
 import { ControllerStatus } from '../resources.ts'
 import { json, noBody, noQuery, type Route, route } from '../route.ts'
-
-/** How long the queue service may take to say that it is there, in milliseconds. */
-const pingLimitMs = 2000
 
 /** How the controller is. */
 export function statusRoutes({ context }: ApiParts): readonly Route[] {
@@ -22,10 +19,12 @@ export function statusRoutes({ context }: ApiParts): readonly Route[] {
     run: async ({ signal }) => {
       const { advertised, store } = context
       const clusters = listClusters(store)
+      const queueProblem = await askQueue(context, signal)
       return json(200, ControllerStatus, {
         version: packageJson.version,
         queueUrl: advertised.url,
-        queueReachable: await isQueueReachable(context, signal),
+        queueReachable: queueProblem === null,
+        queueProblem,
         clusters: clusters.length,
         instances: clusters.reduce((sum, { id }) => sum + countEnrolled(store, id), 0),
         expectedInstances: clusters.reduce((sum, { id }) => sum + countExpected(store, id), 0),
@@ -34,20 +33,4 @@ export function statusRoutes({ context }: ApiParts): readonly Route[] {
     },
   })
   return [status]
-}
-
-async function isQueueReachable({ queue, world }: Context, signal: AbortSignal): Promise<boolean> {
-  const limit = new AbortController()
-  const giveUp = () => limit.abort()
-  signal.addEventListener('abort', giveUp, { once: true })
-  world.sleep(pingLimitMs, limit.signal).then(giveUp, () => undefined)
-  try {
-    await queue.ping({ signal: limit.signal })
-    return true
-  } catch {
-    return false
-  } finally {
-    limit.abort()
-    signal.removeEventListener('abort', giveUp)
-  }
 }

@@ -8,6 +8,7 @@ import { type Controller, openController } from '../../serve.ts'
 import { awaitState } from '../../state-lock.ts'
 import type { DefineCommand } from '../act.ts'
 import { examples } from '../connection-options.ts'
+import { printable } from '../output/printable.ts'
 import type { Terminal } from '../terminal.ts'
 import { writeAll } from '../terminal.ts'
 
@@ -100,6 +101,7 @@ async function serve(options: Options, terminal: Terminal): Promise<number> {
     terminal.env,
   )
   await writeAll(terminal.stdout, readyLine(options, controller))
+  await tellQueueProblem(controller, log, terminal, stop.signal)
   if (!stop.signal.aborted) await once(stop.signal, 'abort')
   return 0
 }
@@ -118,6 +120,24 @@ async function waitForTurn(
     if (!stop.aborted) throw error
     return undefined
   }
+}
+
+/**
+ * A queue service that refuses us is told of at once, not when the first cluster wants a queue. We serve all the same: it may
+ * be corrected while we run. On a terminal a log line of JSON is easily missed.
+ */
+async function tellQueueProblem(
+  { askQueue }: Controller,
+  log: Logger,
+  { stderr }: Terminal,
+  stop: AbortSignal,
+): Promise<void> {
+  const problem = await askQueue(stop)
+  if (problem === null || stop.aborted) return
+  const { refused, code, message } = problem
+  if (refused) log.error({ code }, message)
+  else log.warn({ code }, message)
+  if (stderr.isTTY) await writeAll(stderr, `warning: ${printable(message)} (${code})\n`)
 }
 
 /** The flags in the shape of the configuration; a flag that was not given does not appear. */
