@@ -255,6 +255,22 @@ describe('a rule that allows programs', () => {
     )
   })
 
+  test('says that it refuses a variable, where it allows the program without', () => {
+    const policy = aPolicy({
+      rules: [
+        { name: 'other', allow: 'exec', argv: [['id']] },
+        { name: 'list', allow: 'exec', argv: [['ls']], environment: ['LANG'] },
+      ],
+    })
+    const why = (question: Question) => decide(policy, question).why
+    expect(why(exec(['ls'], { environment: ['LANG', 'LD_PRELOAD'] }))).toBe(
+      'no rule allows exec of /usr/bin/ls as root with the variable LD_PRELOAD; rule "list" does not name it in its environment',
+    )
+    expect(why(exec(['cat'], { environment: ['LD_PRELOAD'] }))).toBe(
+      'no rule allows exec of /usr/bin/cat as root',
+    )
+  })
+
   test.for([
     [['root'], root, true],
     [['root'], { name: 'toor', uid: 0 }, true],

@@ -34,7 +34,7 @@ export type RuleVerdict = { fits: true } | { fits: false; because: string }
 export function decide(policy: Policy, question: Question): Decision {
   const rule = policy.rules.find((one) => fitRule(one, question).fits)
   if (!rule) {
-    const why = `no rule allows ${describeQuestion(question)}`
+    const why = `no rule allows ${describeQuestion(question)}${describeVariable(policy, question)}`
     return { allowed: false, rule: 'built-in/default', why, isBuiltIn: false }
   }
   const { name, isBuiltIn } = rule
@@ -95,8 +95,15 @@ function fitEnvironment(
     return not('it brings none of the variables')
   }
   if (!patterns && !namesPrograms) return { fits: true }
-  const other = names.find((name) => !matchesAny(patterns, name, false))
+  const other = findUnnamed(patterns, names)
   return other === undefined ? { fits: true } : not(`it brings the variable ${other}`)
+}
+
+function findUnnamed(
+  patterns: CompiledRule['environment'],
+  names: readonly string[],
+): string | undefined {
+  return names.find((name) => !matchesAny(patterns, name, false))
 }
 
 function misfitOfProgram(
@@ -194,6 +201,15 @@ function describeQuestion({ operation, user, program, path, port }: Question): s
     : (program?.found ?? program?.argv[0] ?? path?.leadsTo ?? (port === null ? '' : `port ${port}`))
   const as = user === null ? '' : ` as ${user.name}`
   return `${operation}${what === '' ? '' : ` of ${what.slice(0, 1024)}`}${as}`
+}
+
+/** Where a rule allows the same but for a variable, it is not the program that is refused. */
+function describeVariable({ rules }: Policy, question: Question): string {
+  const bare = { ...question, environment: [] }
+  const near = rules.find((rule) => rule.effect === 'allow' && fitRule(rule, bare).fits)
+  const other = near && findUnnamed(near.environment, question.environment)
+  if (other === undefined) return ''
+  return ` with the variable ${other.slice(0, 256)}; rule "${near?.name}" does not name it in its environment`
 }
 
 function baseName(path: string): string {
