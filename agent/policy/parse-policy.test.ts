@@ -19,9 +19,22 @@ describe('the policy parser', () => {
   test.for([
     ['version: 1\nmoed: observe\n', 2, '"moed" is no key'],
     ['version: 2\n', 1, '"version"'],
-    ['mode: enforce\n', 1, '"version"'],
-    ['', 1, 'the file'],
-    ['- 1\n', 1, 'the file'],
+    ['mode: enforce\n', 1, '"version" is missing'],
+    ['', 1, 'the file is empty; begin it with `version: 1`'],
+    ['# nothing yet\n', 1, 'the file is empty'],
+    ['- 1\n', 1, 'the file must be a mapping of keys to values'],
+    ['version: 1\nmode: off\n', 2, '"mode" must be one of enforce, observe'],
+    ['version: 1\nrules: a\n', 2, '"rules" must be a list'],
+    [
+      'version: 1\nrules:\n  - name: a\n    allow: exec\n    argv: [ls, -l]\n',
+      5,
+      '"rules[0].argv[0]" must be a list: write a list of lists, such as [[ls, -l]]',
+    ],
+    [
+      'version: 1\nrules:\n  - name: a\n    allow: exec\n    argv: ls -l\n',
+      5,
+      '"rules[0].argv" must be a list: write a list of lists',
+    ],
     [
       'version: 1\nrules:\n  - name: a\n    allow: exec\n    user: [root]\n',
       5,

@@ -41,9 +41,17 @@ const Operations = z.preprocess(
   z.array(z.enum(governedOperations)).min(1),
 )
 
+/** One list where a list of them is due is what people write first. */
+const listOfLists = {
+  error: ({ code }: { code: string }) =>
+    code === 'invalid_type'
+      ? 'must be a list: write a list of lists, such as [[ls, -l]]'
+      : undefined,
+}
+
 /** `argv` of a command: the program, then a pattern for each word; a last `**` takes all the words that follow. */
 const Argv = z
-  .array(Pattern)
+  .array(Pattern, listOfLists)
   .min(1)
   .max(256)
   .refine(([program]) => Program.safeParse(program).success, {
@@ -75,7 +83,7 @@ export const Rule = z
     allow: z.exactOptional(Operations),
     refuse: z.exactOptional(Operations),
     /** Which programs with which words. Without `argv` and `interpreters`: all, scripts too. */
-    argv: z.exactOptional(z.array(Argv).min(1).max(listLimit)),
+    argv: z.exactOptional(z.array(Argv, listOfLists).min(1).max(listLimit)),
     /** Through which programs scripts may be run, and `sh -c`: whoever allows one allows all that its user can do. */
     interpreters: z.exactOptional(z.array(Program).min(1).max(listLimit)),
     /** Names of variables that a command may bring. Without: any, but none where the rule names programs. */
