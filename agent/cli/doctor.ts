@@ -25,7 +25,9 @@ Proxies are read from this shell's environment; a systemd unit may have another 
 /** `sahara-agent doctor`: looks at all that the agent needs, and says what to do. */
 export function doctorCommandLine(): Command {
   return new Command('doctor')
-    .description('look at network, clock, disk, keys, queue, policy and audit log, and say what to do')
+    .description(
+      'look at network, clock, disk, keys, queue, policy and audit log, and say what to do',
+    )
     .option('--config <file>', 'the agent’s configuration')
     .option('--bootstrap <file>', 'what user-data wrote; overrides bootstrapPath')
     .option('--state-directory <directory>', 'its state directory; overrides stateDirectory')

@@ -53,6 +53,7 @@ export function policyCommandLine(): Command {
     .option('--policy <file>', 'default: policyPath of the configuration')
     .addOption(configOption())
     .option('--json', 'one JSON document on standard output')
+    .configureOutput({ outputError: (text, write) => write(withHint(text)) })
     .action(explain)
   policy
     .command('show')
@@ -70,6 +71,12 @@ export function policyCommandLine(): Command {
       await print(renderPolicy(preset))
     })
   return policy
+}
+
+/** `explain rm -rf /`: what looks like an option of ours is one of the program's. */
+function withHint(text: string): string {
+  if (!/^error: unknown option [^\n]*\n$/.test(text)) return text
+  return `${text.trimEnd()}; the words of a program go behind \`--\`\n`
 }
 
 function configOption(): Option {
