@@ -66,7 +66,7 @@ async function get(options: Options, terminal: Terminal): Promise<number> {
   using progress = await openProgress(terminal, path, null)
   const failures: string[] = []
   const watched = await untilInterruptedTwice(
-    { api, world: terminal.world },
+    { api, world: terminal.world, json: options.json },
     posted.value,
     terminal,
     async (command, following) => {

@@ -91,7 +91,7 @@ async function http(options: Options, terminal: Terminal): Promise<number> {
     operation: { name: 'http', method, url, headers },
   })
   const watched = await untilInterruptedTwice(
-    { api, world: terminal.world },
+    { api, world: terminal.world, json },
     posted.value,
     terminal,
     async (command, following) => {

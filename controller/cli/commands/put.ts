@@ -73,10 +73,9 @@ async function put(options: Options, terminal: Terminal): Promise<number> {
     operation: writeOperation(options, path, placement),
   })
   const leastExitCode = await tellLeftOut(terminal, options, posted.leftOut)
-  const following = { api, world: terminal.world }
   const failures: string[] = []
   const watched = await untilInterruptedTwice(
-    following,
+    { api, world: terminal.world, json: options.json },
     posted.value,
     terminal,
     async ({ id }, bounded) => {

@@ -76,6 +76,7 @@ export const defineRun: DefineCommand = (command, act) => {
     .addHelpText(
       'after',
       '\nOutput comes while it runs; of several instances, each line behind the name of its instance.\n' +
+        'On a terminal, a line on stderr tells when no agent has taken it after two seconds.\n' +
         'Ctrl-C cancels and waits for the end; a second Ctrl-C leaves. It is cancelled as well when nobody reads our\n' +
         'output any more (141). With --json, one JSON document per line.\n' +
         'Instances of a cluster that have not enrolled are left out: stderr names them, and the exit code is 255.',
@@ -115,7 +116,7 @@ async function run(options: Options, terminal: Terminal): Promise<number> {
   }
   const view = options.json ? createJsonView(terminal) : createTerminalView(terminal, commands)
   using _ = useRawTerminal(terminal, options.tty && options.stdin)
-  const watched = await watchWithStdin(api, commands, view, terminal, options.stdin)
+  const watched = await watchWithStdin(api, commands, view, terminal, options)
   if (!watched.left) return Math.max(leastExitCode, worstExitCode(watched.commands))
   await tellLeft(terminal, watched.running)
   return cancelledExitCode

@@ -5,6 +5,7 @@ import { isBrokenPipe } from '../terminal.ts'
 import { cancelOnInterrupt } from './cancel-on-interrupt.ts'
 import type { Following, OutputAnswer } from './follow-command.ts'
 import { followOutput, followToEnd } from './follow-command.ts'
+import { tellUntaken } from './tell-untaken.ts'
 
 /** Shows what becomes of commands. */
 export interface View {
@@ -12,6 +13,9 @@ export interface View {
   showOutput: (command: CommandRecord, line: OutputAnswer) => Promise<void>
   showEnd: (command: Answer<CommandRecord>) => Promise<void>
 }
+
+/** What watching needs; with `json`, a person is told of nothing but errors and Ctrl-C. */
+export type Watching = Omit<Following, 'signal'> & { json: boolean }
 
 /** What became of watched commands: all ended, or the person has left them running. */
 export type Watched =
@@ -23,12 +27,12 @@ export type Watched =
  * the second leaves.
  */
 export async function watchCommands(
-  following: Omit<Following, 'signal'>,
+  watching: Watching,
   commands: readonly CommandRecord[],
   view: View,
   terminal: Terminal,
 ): Promise<Watched> {
-  return await untilInterruptedTwice(following, commands, terminal, async (command, bounded) => {
+  return await untilInterruptedTwice(watching, commands, terminal, async (command, bounded) => {
     for await (const line of followOutput(bounded, command.id)) {
       await view.showOutput(command, line)
     }
@@ -40,7 +44,7 @@ export async function watchCommands(
 
 /** Waits likewise, each command in its own way; `attend` resolves with the command's last record. */
 export async function untilInterruptedTwice(
-  { api, world }: Omit<Following, 'signal'>,
+  { api, world, json }: Watching,
   commands: readonly CommandRecord[],
   terminal: Terminal,
   attend: (command: CommandRecord, following: Following) => Promise<CommandRecord>,
@@ -52,6 +56,7 @@ export async function untilInterruptedTwice(
   // One that fails ends the watch over all, rather than leaving the others' connections open.
   const stop = new AbortController()
   const signal = AbortSignal.any([leave.signal, stop.signal])
+  if (!json) void tellUntaken({ api, world, signal }, terminal, stillRunning)
   try {
     const ended = commands.map(async (command) => {
       const last = await attend(command, { api, world, signal })

@@ -12,10 +12,11 @@ export async function watchWithStdin(
   commands: readonly CommandRecord[],
   view: View,
   terminal: Terminal,
-  wantsStdin: boolean,
+  { stdin, json }: { stdin: boolean; json: boolean },
 ): Promise<Watched> {
   const following = { api, world: terminal.world }
-  if (!wantsStdin) return await watchCommands(following, commands, view, terminal)
+  const watching = { ...following, json }
+  if (!stdin) return await watchCommands(watching, commands, view, terminal)
   const stopFeeding = new AbortController()
   const { signal } = stopFeeding
   // Input that cannot be fed does not end the watch: the command still runs, and its end is what counts.
@@ -25,7 +26,7 @@ export async function watchWithStdin(
     },
   )
   try {
-    return await watchCommands(following, commands, view, terminal)
+    return await watchCommands(watching, commands, view, terminal)
   } finally {
     stopFeeding.abort()
     await feeding
