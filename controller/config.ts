@@ -258,7 +258,8 @@ export function socketPathOf(
   return config.socketPath ?? join(config.stateDirectory, 'controller.sock')
 }
 
-function isLoopback(host: string): boolean {
+/** Whether a host is this machine by its own word; `host` without brackets. */
+export function isLoopback(host: string): boolean {
   if (host === 'localhost') return true
   return isIP(host) === 4 ? host.startsWith('127.') : host === '::1'
 }

@@ -173,6 +173,30 @@ describe('user-data', () => {
       validDays: 7,
     })
   })
+
+  test.for([
+    [
+      'http://127.0.0.1:8888',
+      [],
+      /^warning: .*http:\/\/127\.0\.0\.1:8888, .*`queue.advertisedUrl`.*\n$/,
+    ],
+    ['http://127.0.0.1:8888', ['--json'], /^warning: .*`queue.advertisedUrl`.*\n$/],
+    ['https://zaqar.example:8888', [], /^$/],
+  ] as const)(
+    'with the queue service at %s and %j warns of what guests cannot reach',
+    async ([queueUrl, flags, stderr]) => {
+      const counts = { clusters: 1, instances: 0, openCommands: 0 }
+      await using api = await openFakeApi({
+        'POST /v1/clusters/web/user-data': json(201, userData),
+        'GET /v1/status': json(200, { version: '1', queueUrl, queueReachable: true, ...counts }),
+      })
+      expect(await runCli(api, ['user-data', 'web', ...flags])).toEqual({
+        exitCode: 0,
+        stdout: flags.length === 0 ? '#!/bin/sh\n' : `${JSON.stringify(userData)}\n`,
+        stderr: expect.stringMatching(stderr),
+      })
+    },
+  )
 })
 
 function leaves(entries: readonly CatalogueEntry[], above: readonly string[] = []): string[] {

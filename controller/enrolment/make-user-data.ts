@@ -6,6 +6,7 @@ import { newQueueName, uuidV7 } from '../ids.ts'
 import type { Cluster } from '../store/clusters.ts'
 import { insertEnrolmentSecret } from '../store/enrolment-secrets.ts'
 import { countInstances, findInstance, insertInstance } from '../store/instances.ts'
+import { explainOutOfReach } from './out-of-reach.ts'
 
 /** What the user-data is to be for. */
 export interface UserDataOrder {
@@ -39,6 +40,8 @@ export async function makeUserData(
     challenge,
   })
   const userData = renderUserData(bootstrap, format)
+  const outOfReach = explainOutOfReach(context.advertised.url)
+  if (outOfReach !== undefined) context.log.warn({ cluster: cluster.name }, outOfReach)
   await store.write(() => {
     if (instance !== undefined) expectInstance(context, cluster, instance)
     const instanceName = instance ?? null

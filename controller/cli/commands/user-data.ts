@@ -1,10 +1,14 @@
 import { z } from 'zod'
 import { Name } from '../../../protocol/messages/wire-types.ts'
+import { explainOutOfReach } from '../../enrolment/out-of-reach.ts'
 import type { DefineCommand } from '../act.ts'
+import type { ApiClient } from '../api/api-client.ts'
 import { openApiClient } from '../api/api-client.ts'
 import { connectionShape } from '../api/controller-address.ts'
 import { addConnectionOptions, examples } from '../connection-options.ts'
 import { printAnswer } from '../output/print-answer.ts'
+import { printable } from '../output/printable.ts'
+import type { Terminal } from '../terminal.ts'
 import { writeAll } from '../terminal.ts'
 
 const Options = z.object({
@@ -56,7 +60,15 @@ export const defineUserData: DefineCommand = (command, act) => {
             'warning: the text above holds an enrolment secret; clear the screen, and mind the scroll-back\n',
           )
         }
+        await warnOfReach(api, terminal)
         return 0
       }),
     )
+}
+
+/** The answer does not say where the queue service is, and its JSON is printed as it is; so we ask for it. */
+async function warnOfReach(api: ApiClient, { stderr }: Terminal): Promise<void> {
+  const status = await api.status().catch(() => undefined)
+  const outOfReach = status && explainOutOfReach(status.value.queueUrl)
+  if (outOfReach !== undefined) await writeAll(stderr, `warning: ${printable(outOfReach)}\n`)
 }
