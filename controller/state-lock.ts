@@ -1,8 +1,9 @@
-import { mkdir, open } from 'node:fs/promises'
+import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import type { World } from '../protocol/world.ts'
 import { StateLockedError, StoreUnusableError } from './errors.ts'
+import { makeDirectories } from './make-directories.ts'
 
 /**
  * Makes sure that one controller alone uses a state directory, until it is disposed of or the process ends, however it
@@ -46,13 +47,14 @@ export async function awaitState(
 async function makeLockFile(stateDirectory: string): Promise<string> {
   const path = join(stateDirectory, 'controller.lock')
   try {
-    await mkdir(stateDirectory, { recursive: true, mode: 0o700 })
+    await makeDirectories(stateDirectory)
     await (await open(path, 'a', 0o600)).close()
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause)
-    throw new StoreUnusableError(`the state directory ${stateDirectory} cannot be used: ${why}`, {
-      cause,
-    })
+    throw new StoreUnusableError(
+      `the state directory ${stateDirectory} cannot be used: ${why}; name another one by --state-directory`,
+      { cause },
+    )
   }
   return path
 }

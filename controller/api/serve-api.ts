@@ -1,10 +1,11 @@
-import { chmod, lstat, mkdir, readFile, rm } from 'node:fs/promises'
+import { chmod, lstat, readFile, rm } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { dirname } from 'node:path'
 import type { FastifyInstance } from 'fastify'
 import type { World } from '../../protocol/world.ts'
 import { socketPathOf } from '../config.ts'
 import { CannotListenError } from '../errors.ts'
+import { makeDirectories } from '../make-directories.ts'
 import type { ApiParts } from './api-parts.ts'
 import { requireToken } from './bearer-token.ts'
 import { buildApp } from './build-app.ts'
@@ -78,7 +79,12 @@ async function listenOnSocket(
     )
   }
   const gid = group === undefined ? undefined : await findGroup(group)
-  const isNewDirectory = await mkdir(dirname(path), { recursive: true, mode: 0o700 })
+  const isNewDirectory = await makeDirectories(dirname(path)).catch((cause: unknown) => {
+    const why = cause instanceof Error ? cause.message : String(cause)
+    throw new CannotListenError(`the socket ${path} has no directory: ${why}; set socketPath`, {
+      cause,
+    })
+  })
   await removeStaleSocket(path)
   // No window in which others could connect: the socket is born with its mode.
   const before = process.umask(0o177)
@@ -89,7 +95,7 @@ async function listenOnSocket(
   }
   await chmod(path, 0o600)
   if (gid === undefined) return
-  if (isNewDirectory !== undefined) await openToGroup(dirname(path), gid, 0o750)
+  if (isNewDirectory) await openToGroup(dirname(path), gid, 0o750)
   await openToGroup(path, gid, 0o660)
 }
 
