@@ -21,14 +21,15 @@ const ping = { operation: { name: 'ping' } }
 
 let parts: AsyncDisposableStack
 let controller: TestController
+let bootstrapOfW1: Awaited<ReturnType<typeof readBootstrap>>
 let agent: MiniatureAgent
 
 beforeEach(async () => {
   parts = new AsyncDisposableStack()
   controller = parts.use(await startTestController(world, { limits: { contentBytes: 100_000 } }))
   await controller.api.post('/v1/clusters', { name: 'c1' })
-  const bootstrap = await readBootstrap(controller.api, 'c1', 'w1')
-  agent = parts.use(await createMiniatureAgent(bootstrap, world))
+  bootstrapOfW1 = await readBootstrap(controller.api, 'c1', 'w1')
+  agent = parts.use(await createMiniatureAgent(bootstrapOfW1, world))
   await agent.enrol()
 })
 afterEach(async () => await parts.disposeAsync())
@@ -274,6 +275,25 @@ describe('a command for a whole cluster', () => {
   })
 })
 
+describe('leave for a new key to enrol', () => {
+  const leave = '/v1/clusters/c1/instances/w1/allow-enrolment'
+  const instance = '/v1/clusters/c1/instances/w1'
+
+  test('is shown, and can be taken back before anybody used it', async () => {
+    expect(await controller.api.get(instance)).toMatchObject({ body: { enrolmentAllowed: false } })
+    const given = await controller.api.post(leave)
+    expect(given).toMatchObject({ status: 200, body: { enrolmentAllowed: true } })
+    expect(await controller.api.get(instance)).toMatchObject({ body: { enrolmentAllowed: true } })
+    const taken = await controller.api.delete(leave)
+    expect(taken).toMatchObject({ status: 200, body: { enrolmentAllowed: false } })
+    const rebuilt = parts.use(await createMiniatureAgent(bootstrapOfW1, world))
+    expect(await rebuilt.enrol()).toMatchObject({
+      verdict: 'refused',
+      reason: { code: 'key-pinned' },
+    })
+  })
+})
+
 describe('content', () => {
   test('is stored with its digest, for the controller alone', async () => {
     const answer = await postContent(Buffer.from('abc'))
@@ -373,7 +393,7 @@ describe('the description of the API', () => {
       Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
     )
     expect(described).toContain('POST /v1/clusters/{cluster}/instances/{instance}/commands')
-    expect(described).toHaveLength(20)
+    expect(described).toHaveLength(21)
     const text = JSON.stringify(body)
     const names = [...text.matchAll(/#\/components\/schemas\/(\w+)/g)].map(([, name]) => name)
     const components = z

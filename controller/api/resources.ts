@@ -31,6 +31,7 @@ import { Bytes, Instant, Name, Sha256 } from '../../protocol/messages/wire-types
  * | GET /v1/clusters/{cluster}/instances/{instance} | | 200 Instance |
  * | DELETE /v1/clusters/{cluster}/instances/{instance} | | 204; its queue is retired, what still arrives under its name is ignored |
  * | POST /v1/clusters/{cluster}/instances/{instance}/allow-enrolment | | 200 Instance; lets a new key replace the pinned one, once |
+ * | DELETE /v1/clusters/{cluster}/instances/{instance}/allow-enrolment | | 200 Instance; takes that back |
  * | POST /v1/contents | application/octet-stream | 201 StoredContent; kept until no open command uses it and an hour has passed |
  * | POST /v1/clusters/{cluster}/instances/{instance}/commands | NewCommand; header Idempotency-Key | 202 CommandRecord (200 the same one when the key was used before; 409 when it was used with another body) |
  * | POST /v1/clusters/{cluster}/commands | NewCommand; header Idempotency-Key | 202 CommandsOnAll: a command for each enrolled instance, all or none, and who was left out (200 the same commands, and 409, as above) |
@@ -89,6 +90,8 @@ export const Instance = z.object({
   state: InstanceState,
   instanceUuid: z.string().nullable(),
   enrolledAt: Instant.nullable(),
+  /** Another key may replace the pinned one, once (`allow-enrolment`). */
+  enrolmentAllowed: z.boolean().default(false),
   lastSeenAt: Instant.nullable(),
   agentVersion: z.string().nullable(),
   clockOffsetMs: z.number().nullable(),

@@ -40,6 +40,7 @@ export function showInstance(
     state: instanceState(instance, silentSince(context)),
     instanceUuid: instance.instanceUuid,
     enrolledAt: instance.enrolledAt,
+    enrolmentAllowed: instance.enrolmentAllowed,
     lastSeenAt: instance.lastSeenAt,
     agentVersion: instance.agentVersion,
     clockOffsetMs: instance.clockOffsetMs,

@@ -269,9 +269,12 @@ export function readReportKey({ database, key }: Store, id: string): Uint8Array 
   return row?.sealed_report_key ? key.open(row.sealed_report_key, reportKeyPlace(id)) : undefined
 }
 
-/** Lets another key replace the pinned one, once. Call it inside `write`. */
-export function allowEnrolment({ database }: Store, id: string): void {
-  database.run(`UPDATE instances SET enrolment_allowed = 1 WHERE id = :id`, { id })
+/** Whether another key may replace the pinned one, once. Call it inside `write`. */
+export function setEnrolmentAllowed({ database }: Store, id: string, allowed: boolean): void {
+  database.run(`UPDATE instances SET enrolment_allowed = :allowed WHERE id = :id`, {
+    id,
+    allowed: allowed ? 1 : 0,
+  })
 }
 
 /**

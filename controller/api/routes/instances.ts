@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { forgetInstance } from '../../instances/forget-instance.ts'
-import { allowEnrolment, listInstances } from '../../store/instances.ts'
+import { listInstances, setEnrolmentAllowed } from '../../store/instances.ts'
 import type { ApiParts } from '../api-parts.ts'
 import { requireCluster, requireInstance } from '../find.ts'
 import { Instance } from '../resources.ts'
@@ -14,6 +14,11 @@ export function instanceRoutes({ context, departures, retireSoon }: ApiParts): r
   const show = (cluster: string, name: string) => {
     const found = requireInstance(context, cluster, name)
     return showInstance(context, found.cluster, found.instance)
+  }
+  const setAllowed = async (cluster: string, name: string, allowed: boolean) => {
+    const { instance } = requireInstance(context, cluster, name)
+    await context.store.write(() => setEnrolmentAllowed(context.store, instance.id, allowed))
+    return show(cluster, instance.id)
   }
   const list = route({
     method: 'GET',
@@ -61,11 +66,18 @@ export function instanceRoutes({ context, departures, retireSoon }: ApiParts): r
     query: noQuery,
     body: noBody,
     answers: { 200: { description: 'the instance', schema: Instance } },
-    run: async ({ param }) => {
-      const { instance } = requireInstance(context, param('cluster'), param('instance'))
-      await context.store.write(() => allowEnrolment(context.store, instance.id))
-      return json(200, Instance, show(param('cluster'), instance.id))
-    },
+    run: async ({ param }) =>
+      json(200, Instance, await setAllowed(param('cluster'), param('instance'), true)),
   })
-  return [list, read, forget, allow]
+  const disallow = route({
+    method: 'DELETE',
+    path: '/v1/clusters/{cluster}/instances/{instance}/allow-enrolment',
+    summary: 'Let no new key replace the pinned one, though that was allowed',
+    query: noQuery,
+    body: noBody,
+    answers: { 200: { description: 'the instance', schema: Instance } },
+    run: async ({ param }) =>
+      json(200, Instance, await setAllowed(param('cluster'), param('instance'), false)),
+  })
+  return [list, read, forget, allow, disallow]
 }

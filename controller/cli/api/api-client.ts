@@ -93,6 +93,8 @@ export function createApiClient(connection: ApiConnection) {
       send({ method: 'DELETE', path: instancePath(target) }),
     allowEnrolment: (target: InstanceTarget) =>
       exchange(Instance, { method: 'POST', path: [...instancePath(target), 'allow-enrolment'] }),
+    disallowEnrolment: (target: InstanceTarget) =>
+      exchange(Instance, { method: 'DELETE', path: [...instancePath(target), 'allow-enrolment'] }),
 
     storeContent: (bytes: AsyncIterable<Uint8Array>) =>
       exchange(StoredContent, {

@@ -7,19 +7,35 @@ import { OneInstance } from '../options/target.ts'
 import { formatInstance } from '../output/instance-format.ts'
 import { printAnswer } from '../output/print-answer.ts'
 
-const Options = z.object({ ...connectionShape, instance: OneInstance })
+const Options = z.object({
+  ...connectionShape,
+  instance: OneInstance,
+  undo: z.boolean().default(false),
+})
 
 export const defineAllowEnrolment: DefineCommand = (command, act) => {
-  addConnectionOptions(command.argument('<instance>', 'CLUSTER/INSTANCE'))
+  command
+    .argument('<instance>', 'CLUSTER/INSTANCE')
+    .option('--undo', 'take it back: only the pinned key may enrol')
+  addConnectionOptions(command)
     .addHelpText(
       'after',
-      '\nFor an instance that was rebuilt. Make sure of that: whoever enrols next gets its commands.',
+      '\nFor an instance that was rebuilt. Make sure of that: whoever enrols next gets its commands.\n' +
+        '`instance show` tells whether it is allowed still (`new key`); the first new key uses it up.',
     )
-    .addHelpText('after', examples('instance allow-enrolment web/worker-1'))
+    .addHelpText(
+      'after',
+      examples(
+        'instance allow-enrolment web/worker-1',
+        'instance allow-enrolment web/worker-1 --undo',
+      ),
+    )
     .action(
       act(Options, async (options, terminal) => {
         await using api = await openApiClient(options, terminal)
-        const answer = await api.allowEnrolment(options.instance)
+        const answer = options.undo
+          ? await api.disallowEnrolment(options.instance)
+          : await api.allowEnrolment(options.instance)
         await printAnswer(terminal, options, answer, formatInstance)
         return 0
       }),

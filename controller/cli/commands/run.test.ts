@@ -78,8 +78,8 @@ describe('run on one instance', () => {
       await using api = await openFakeApi(aRunOf(aCommand({ state: 'failed', result })))
       const run = await runCli(api, ['run', 'web/worker-1', '--', 'x'])
       expect(run).toEqual({ exitCode, stdout: '', stderr })
-      const json = await runCli(api, ['run', 'web/worker-1', '--json', '--', 'x'])
-      expect(json).toMatchObject({ exitCode, stderr: '' })
+      const machine = await runCli(api, ['run', 'web/worker-1', '--json', '--', 'x'])
+      expect(machine).toMatchObject({ exitCode, stderr: '' })
     },
   )
 

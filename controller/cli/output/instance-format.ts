@@ -28,6 +28,7 @@ export function formatInstance(instance: Instance, now: Date): string {
     state: instance.state,
     'instance UUID': instance.instanceUuid ?? '-',
     enrolled: formatMoment(instance.enrolledAt, now),
+    'new key': instance.enrolmentAllowed ? 'allowed, once' : 'not allowed',
     'last seen': formatMoment(instance.lastSeenAt, now),
     agent: instance.agentVersion ?? '-',
     'clock offset': offset === null ? '-' : `${Math.round(offset)} ms`,

@@ -1,6 +1,7 @@
 import { PassThrough } from 'node:stream'
 import { describe, expect, test } from 'vitest'
 import { aCommand } from '../../../test/controller-cli/a-command.ts'
+import { anInstance } from '../../../test/controller-cli/an-instance.ts'
 import type { Respond } from '../../../test/controller-cli/fake-api.ts'
 import { aRunOf, json, openFakeApi, runCli } from '../../../test/controller-cli/fake-api.ts'
 import { fakeWorld } from '../../../test/fake-world.ts'
@@ -24,11 +25,6 @@ function aWait({
   ]
   let hasEnded = false
   const { id } = queued
-  const instance = {
-    ...{ id, name: 'worker-1', cluster: 'web', state: 'silent', instanceUuid: null },
-    ...{ enrolledAt: noon, lastSeenAt: noon, agentVersion: null, clockOffsetMs: null },
-    ...{ credentialsExpireAt: null, openCommands: 1, alerts: [] },
-  }
   const status = { version: '1', queueUrl: 'http://q', queueReachable, clusters: 1, instances: 1 }
   const routes: Record<string, Respond> = {
     ...aRunOf(queued),
@@ -40,7 +36,7 @@ function aWait({
     },
     [`GET /v1/commands/${id}`]: (response) =>
       json(200, hasEnded ? aCommand() : { ...queued, state })(response),
-    'GET /v1/clusters/web/instances': json(200, { instances: [instance] }),
+    'GET /v1/clusters/web/instances': json(200, { instances: [anInstance()] }),
     'GET /v1/status': json(200, { ...status, openCommands: 1 }),
   }
   const stderr = new PassThrough()
