@@ -11,7 +11,7 @@ export function formatCommands(commands: readonly CommandRecord[], now: Date): s
     commands.map((command) => [
       command.id,
       `${command.cluster}/${command.instance}`,
-      command.ended ? shorten(describeEnd(command), 40) : command.state,
+      command.ended ? shorten(describeEnd(command), 40) : describeOpen(command),
       formatAge(command.createdAt, now),
       shorten(describeOperation(command.operation), 60),
     ]),
@@ -25,8 +25,7 @@ export function formatCommand(command: CommandRecord, now: Date): string {
     id: command.id,
     instance: `${command.cluster}/${command.instance}`,
     operation: describeOperation(command.operation),
-    state:
-      command.cancelRequested && !command.ended ? `${command.state} (cancelling)` : command.state,
+    state: command.ended ? command.state : describeOpen(command),
     created: formatMoment(command.createdAt, now),
     posted: formatMoment(command.postedAt, now),
     accepted: formatMoment(command.acceptedAt, now),
@@ -39,6 +38,11 @@ export function formatCommand(command: CommandRecord, now: Date): string {
     ...(command.ended && { end: describeEnd(command) }),
     ...(result !== null && resultFields(result)),
   })
+}
+
+/** Where a command stands that has not ended: `accepted`, `accepted (cancelling)`. */
+function describeOpen({ state, cancelRequested }: CommandRecord): string {
+  return cancelRequested ? `${state} (cancelling)` : state
 }
 
 function resultFields(result: NonNullable<CommandRecord['result']>): Record<string, string> {
