@@ -1,3 +1,4 @@
+import { basename } from 'node:path'
 import { z } from 'zod'
 import type { CommandRecord, NewCommand } from '../../api/resources.ts'
 import type { DefineCommand } from '../act.ts'
@@ -36,7 +37,11 @@ type Options = z.output<typeof Options>
 export const definePut: DefineCommand = (command, act) => {
   command
     .argument('<local>', 'a file here; - is standard input')
-    .argument('<remote>', 'CLUSTER/INSTANCE:PATH, or CLUSTER:PATH for each of its instances')
+    .argument(
+      '<remote>',
+      'CLUSTER/INSTANCE:PATH, or CLUSTER:PATH for each of its instances; below a PATH that ends\n' +
+        'with / the file keeps its name',
+    )
     .option('--mode <octal>', 'such as 0600 (default: what the file has, or 0644)')
     .option('--owner <owner>', 'user, user:group or :group (default: what the file has)')
     .option('--user <user>', 'write as this user (default: the user the agent runs as)')
@@ -54,7 +59,7 @@ export const definePut: DefineCommand = (command, act) => {
     .addHelpText(
       'after',
       examples(
-        'put site.tar.gz web/worker-1:/srv/site.tar.gz',
+        'put site.tar.gz web/worker-1:/srv/',
         'put hosts web:/etc/hosts --mode 0644 --owner root:root',
         'put - web/worker-1:/root/.ssh/authorized_keys --append <key.pub',
       ),
@@ -64,10 +69,10 @@ export const definePut: DefineCommand = (command, act) => {
 
 async function put(options: Options, terminal: Terminal): Promise<number> {
   const placement = placementOf(options)
+  const path = destinationOf(options)
   await using api = await openApiClient(options, terminal)
   const stored = await uploadFile(api, options.local, terminal)
-  const { target, path } = options.remote
-  const posted = await api.postCommand(target, {
+  const posted = await api.postCommand(options.remote.target, {
     ...timingOf(options),
     content: { sha256: stored.sha256 },
     operation: writeOperation(options, path, placement),
@@ -93,8 +98,17 @@ async function put(options: Options, terminal: Terminal): Promise<number> {
     return cancelledExitCode
   }
   if (failures.length > 0) throw new TransferFailedError(failures.join('; '))
-  await tellDone(options, posted.value, stored.size, terminal)
+  await tellDone(options, path, posted.value, stored.size, terminal)
   return leastExitCode
+}
+
+/** As scp has it: a directory is told by its last slash, and the file has there the name that it has here. */
+function destinationOf({ local, remote: { path } }: Options): string {
+  if (!path.endsWith('/')) return path
+  if (local !== '-') return `${path}${basename(local)}`
+  throw new UsageError(
+    `standard input has no name; write one behind ${JSON.stringify(path)}, which is a directory`,
+  )
 }
 
 type Placement = 'replace' | 'create' | 'append' | 'prepend'
@@ -138,7 +152,8 @@ function describeFailure(command: CommandRecord): string {
 }
 
 async function tellDone(
-  { json, remote }: Options,
+  { json }: Options,
+  path: string,
   commands: readonly CommandRecord[],
   size: number,
   { stderr }: Terminal,
@@ -146,5 +161,5 @@ async function tellDone(
   // As scp: a script hears nothing, a person what was done.
   if (json || stderr.isTTY !== true) return
   const where = commands.length === 1 ? '' : ` on ${commands.length} instances`
-  await writeAll(stderr, `${formatBytes(size)} written to ${remote.path}${where}\n`)
+  await writeAll(stderr, `${formatBytes(size)} written to ${path}${where}\n`)
 }

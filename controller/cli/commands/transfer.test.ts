@@ -41,6 +41,30 @@ describe('put', () => {
     })
   })
 
+  test.for([
+    ['/srv/', '/srv/f'],
+    ['/', '/f'],
+    ['/srv/g', '/srv/g'],
+  ] as const)('writes to a file below what ends with a slash: %s', async ([path, expected]) => {
+    await using api = await openFakeApi({ ...aRunOf(written), 'POST /v1/contents': store })
+    const local = join(api.directory, 'f')
+    await writeFile(local, bytes)
+    expect((await runCli(api, ['put', local, `web/worker-1:${path}`])).exitCode).toBe(0)
+    expect(JSON.parse(String(api.asked.at(1)?.body))).toMatchObject({
+      operation: { path: expected },
+    })
+  })
+
+  test('wants a name for standard input, which has none', async () => {
+    await using api = await openFakeApi({})
+    const run = await runCli(api, ['put', '-', 'web/worker-1:/srv/'])
+    expect(run).toMatchObject({
+      exitCode: 2,
+      stderr: expect.stringContaining('standard input has no name'),
+    })
+    expect(api.asked).toEqual([])
+  })
+
   test('takes standard input for -, and does not compare what it only added to', async () => {
     const record = aCommand({ result: aResult({ answer: { size: 99, sha256: 'ab'.repeat(32) } }) })
     await using api = await openFakeApi({ ...aRunOf(record), 'POST /v1/contents': store })
