@@ -74,7 +74,11 @@ export async function serve(parts: ServeParts): Promise<void> {
     ...introduction.parts,
     longestWaitSeconds: config.poll.waitSeconds,
   })
-  const queue = measureQueue(opened, metrics, world)
+  const noteRequest: AgentMetrics['noteRequest'] = (action, outcome, seconds) => {
+    metrics.noteRequest(action, outcome, seconds)
+    board.noteRequest(action, outcome)
+  }
+  const queue = measureQueue(opened, { noteRequest }, world)
   const persistence = { keeper, lookout: introduction.parts.lookout, world, log }
   const outbox = createOutbox(queue, persistence, closing)
   const desk: Desk = new Map()

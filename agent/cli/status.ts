@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { readAgentConfig } from '../read-config.ts'
 import { statePaths } from '../state-directory.ts'
 import { askStatus } from '../status/ask-status.ts'
+import { describeFailure } from '../status/queue-failures.ts'
 import { Status } from '../status/status.ts'
 import { print } from './output.ts'
 
@@ -52,7 +53,7 @@ export function describeStatus(status: Status): string {
       status.instanceName ? `${status.instanceName} (${status.instance})` : 'not enrolled',
     ],
     ['cluster', status.cluster ?? '-'],
-    ['queue service', status.endpoint ?? '-'],
+    ['queue service', describeQueue(status)],
     ['last answer', describeMoment(status.lastAnswerAt)],
     ['gateway', describeGateway(status)],
     ['polling', describePolling(status)],
@@ -67,13 +68,20 @@ export function describeStatus(status: Status): string {
   return rows.map(([name, value]) => `${`${name}:`.padEnd(20)}${value}\n`).join('')
 }
 
+function describeQueue({ endpoint, queueFailures }: Status): string {
+  if (endpoint === null) return '-'
+  const failures = queueFailures.map(describeFailure)
+  return [endpoint, ...failures].join('; ')
+}
+
 function describeGateway({ gateway, claimsVia }: Status): string {
   if (gateway === null) return 'none'
   const isUsed = claimsVia === 'gateway' || claimsVia === null
   return isUsed ? gateway : `${gateway} (does not answer; going around it)`
 }
 
-function describePolling({ longPoll, pollPauseMs }: Status): string {
+function describePolling({ longPoll, pollPauseMs, queueFailures }: Status): string {
+  if (queueFailures.some(({ action }) => action === 'claim')) return 'FAILS; it is tried again'
   if (pollPauseMs === null) return '-'
   const pause = pollPauseMs === 0 ? 'at once' : `after ${pollPauseMs} ms`
   return longPoll

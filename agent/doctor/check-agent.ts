@@ -4,13 +4,22 @@ import { ownPaths } from '../own-paths.ts'
 import { readPolicy } from '../policy/read-policy.ts'
 import { findControlGroupHome } from '../runner/control-group.ts'
 import { askStatus } from '../status/ask-status.ts'
+import { describeFailure } from '../status/queue-failures.ts'
 import { type Finding, fail, ok, warn } from './finding.ts'
 
 /** Whether an agent runs here, and how it stands. */
 export async function checkAgent(socketPath: string): Promise<Finding> {
   try {
-    const { phase, enrolment, running, owed, pid } = await askStatus(socketPath)
+    const { phase, enrolment, running, owed, pid, queueFailures } = await askStatus(socketPath)
     const detail = `pid ${pid}, ${phase}, ${running.length} commands running now, ${owed} results owed`
+    if (queueFailures.length > 0) {
+      const failures = queueFailures.map(describeFailure).join('; ')
+      return warn(
+        'agent',
+        `${detail}; ${failures}`,
+        'look at the queue, below, and at the agent’s log',
+      )
+    }
     if (phase !== 'enrolling') return ok('agent', detail)
     return warn('agent', `${detail}; it is ${enrolment}`, 'the controller has not welcomed it yet')
   } catch (error) {

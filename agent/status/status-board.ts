@@ -4,6 +4,7 @@ import { agentVersion } from '../agent-version.ts'
 import type { Enrolment } from '../enrol/enrolment.ts'
 import type { Facts } from '../facts.ts'
 import type { LoadedPolicy } from '../policy/read-policy.ts'
+import { createQueueFailures, type QueueFailures } from './queue-failures.ts'
 import type { Status } from './status.ts'
 
 /** What the parts of the agent tell about themselves while they work, for `status`. */
@@ -19,6 +20,8 @@ export interface StatusBoard {
   /** Set once the agent claims. */
   claimsVia: (() => 'queue' | 'gateway' | undefined) | undefined
   notePoll: (poll: Poll) => void
+  /** Told of each request to the queue service that ended. */
+  noteRequest: QueueFailures['note']
   noteDrop: (reason: string) => void
   uptimeSeconds: () => number
   read: () => Status
@@ -41,6 +44,7 @@ export function createStatusBoard(
   let lastAnswerAt: Date | null = null
   let lastPoll: Poll | undefined
 
+  const failures = createQueueFailures(() => board.enrolled?.().credentials, world)
   const board: StatusBoard = {
     phase: 'enrolling',
     enrolment: 'starting',
@@ -52,6 +56,7 @@ export function createStatusBoard(
       if (poll.answered) lastAnswerAt = world.now()
       lastPoll = poll
     },
+    noteRequest: failures.note,
     noteDrop: (reason) => {
       dropped[reason] = (dropped[reason] ?? 0) + 1
     },
@@ -77,6 +82,7 @@ export function createStatusBoard(
         owed: facts?.owed ?? 0,
         clockOffsetMs: facts?.clockOffsetMs ?? 0,
         lastAnswerAt,
+        queueFailures: failures.now(),
         longPoll: lastPoll?.waited ?? null,
         gateway: enrolment?.credentials.gateway ?? null,
         claimsVia: board.claimsVia?.() ?? null,

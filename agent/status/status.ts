@@ -23,6 +23,8 @@ export const Status = z.looseObject({
   clockOffsetMs: z.number(),
   /** When the queue has answered the last time, by this machine's clock. */
   lastAnswerAt: Instant.nullable(),
+  /** What fails at the queue service now, such as `claim` or `post`, by an error's code (docs/errors.md); empty while all is well. */
+  queueFailures: z.array(z.looseObject({ action: z.string(), code: z.string(), since: Instant })),
   /** Whether the queue holds requests open, so that commands come at once. */
   longPoll: z.boolean().nullable(),
   /** The gateway that the credentials name. */
