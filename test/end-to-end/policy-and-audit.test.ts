@@ -1,4 +1,4 @@
-import { appendFile, readFile, writeFile } from 'node:fs/promises'
+import { appendFile, readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { execa } from 'execa'
 import { describe, expect, test } from 'vitest'
@@ -186,6 +186,30 @@ describe('the audit log of an agent', () => {
     const bad = await agentCli(cluster, ['audit', 'verify'])
     expect(bad).toMatchObject({ exitCode: 1 })
     expect(bad.stderr).toContain('ERR_AUDIT_BROKEN')
+  })
+
+  test('that is moved away has commands refused until it is back', async () => {
+    await using cluster = await startCluster()
+    const directory = join(cluster.guest.stateDirectory, 'audit')
+    const begin = async () => run(cluster, { name: 'exec', argv: ['true'] })
+    expect(await begin()).toMatchObject({ state: 'succeeded' })
+    await rename(directory, `${directory}.away`)
+    const refused = await begin()
+    expect(refused).toMatchObject({
+      state: 'refused',
+      result: { reason: { code: 'audit-unavailable' } },
+    })
+    await waitFor('the alerts', async () => {
+      const codes = (await instance(cluster)).alerts.map(({ code }) => code)
+      return codes.includes('audit-tampered') && codes.includes('audit-unavailable')
+    })
+    expect(await agentCli(cluster, ['audit', 'verify'])).toMatchObject({ exitCode: 1 })
+    await rename(`${directory}.away`, directory)
+    expect(await begin()).toMatchObject({ state: 'succeeded' })
+    const { stdout } = await agentCli(cluster, ['audit', 'verify'])
+    expect(stdout).toContain('the chain holds')
+    expect(stdout).toContain('1 lines say "gap"')
+    expect((await auditLines(cluster)).map((line) => line?.command)).not.toContain(refused.id)
   })
 
   test('that is cut short is an alert at the next heartbeat', async () => {
