@@ -32,9 +32,10 @@ async function checkChain(directory: string): Promise<Finding> {
   const { fault, lines, head } = await verifyAudit(readAudit(directory))
   if (!fault)
     return ok('audit', `${lines} lines in ${directory} up to ${head.sequence}, each holds`)
+  const where = fault.lineNumber === 0 ? directory : `${fault.file}, line ${fault.lineNumber}`
   return fail(
     'audit',
-    `${fault.file}, line ${fault.lineNumber}: ${fault.why}`,
+    `${where}: ${fault.why}`,
     'treat the instance as tampered with; `sahara-controller instance show` has alerts and the last head',
   )
 }
