@@ -16,9 +16,10 @@ import { printAnswer } from '../output/print-answer.ts'
 import type { Terminal } from '../terminal.ts'
 import { tellLeft } from '../watch/cancel-on-interrupt.ts'
 import { createJsonView } from '../watch/json-view.ts'
+import { useRawTerminal } from '../watch/raw-terminal.ts'
 import { tellLeftOut } from '../watch/tell-left-out.ts'
 import { createTerminalView } from '../watch/terminal-view.ts'
-import { useRawTerminal, watchWithStdin } from '../watch/watch-with-stdin.ts'
+import { watchWithStdin } from '../watch/watch-with-stdin.ts'
 
 const Options = z.object({
   ...connectionShape,
@@ -115,7 +116,8 @@ async function run(options: Options, terminal: Terminal): Promise<number> {
     return leastExitCode
   }
   const view = options.json ? createJsonView(terminal) : createTerminalView(terminal, commands)
-  using _ = useRawTerminal(terminal, options.tty && options.stdin)
+  const following = { api, world: terminal.world }
+  using _ = options.tty && options.stdin ? useRawTerminal(following, terminal, commands) : null
   const watched = await watchWithStdin(api, commands, view, terminal, options)
   if (!watched.left) return Math.max(leastExitCode, worstExitCode(watched.commands))
   await tellLeft(terminal, watched.running)

@@ -32,14 +32,3 @@ export async function watchWithStdin(
     await feeding
   }
 }
-
-/** Hands every key, Ctrl-C too, to the program there, until disposed. Does nothing where our input is no terminal. */
-export function useRawTerminal({ stdin }: Terminal, wanted: boolean): Disposable {
-  if (!wanted || stdin.isTTY !== true) return { [Symbol.dispose]: () => {} }
-  stdin.setRawMode?.(true)
-  return {
-    [Symbol.dispose]: () => {
-      stdin.setRawMode?.(false)
-    },
-  }
-}
