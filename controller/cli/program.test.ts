@@ -25,8 +25,23 @@ describe('the program', () => {
   })
 
   test.for([
+    [['help'], 'Usage: sahara-controller [options]'],
+    [['help', 'run'], 'Usage: sahara-controller run <target>'],
+    [['help', 'run', 'fast'], 'Usage: sahara-controller run <target>'],
+    [['help', 'cluster'], 'Usage: sahara-controller cluster [options] [command]'],
+    [['help', 'cluster', 'show'], 'Usage: sahara-controller cluster show'],
+    [['help', '--json'], 'Usage: sahara-controller [options]'],
+  ] as const)('explains what is named behind help: %j', async ([argv, usage]) => {
+    const { exitCode, stdout } = await runCli(nowhere, argv)
+    expect(exitCode).toBe(0)
+    expect(stdout).toContain(usage)
+  })
+
+  test.for([
     [[], ''],
     [['frobnicate'], "unknown command 'frobnicate'"],
+    [['help', 'rnu'], "unknown command 'rnu' (Did you mean run?)"],
+    [['help', 'cluster', 'crate'], "unknown command 'crate' (Did you mean create?)"],
     [['run', 'web', '--frob', '--', 'ls'], "unknown option '--frob'"],
     [['run'], "missing required argument 'target'"],
     [['run', 'web'], 'nothing to run'],

@@ -18,7 +18,7 @@ export async function runProgram(argv: readonly string[], terminal: Terminal): P
   })
   try {
     const program = await buildProgram(argv, terminal, act)
-    await program.parseAsync([...argv], { from: 'user' })
+    await program.parseAsync(withoutHelpCommand(program, argv), { from: 'user' })
     return exitCode
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return 0
@@ -69,6 +69,25 @@ async function defineCommands(
       define(command, context.act)
     }
   }
+}
+
+/**
+ * `help cluster show` as `cluster show --help`. Of a command that there is not, commander's own `help` shows the general help; here
+ * the name itself is parsed, which says so.
+ */
+function withoutHelpCommand(program: Command, argv: readonly string[]): string[] {
+  const [first, ...names] = argv
+  if (first !== 'help' || names.length === 0) return [...argv]
+  const known: string[] = []
+  let command = program
+  for (const name of names) {
+    if (command.commands.length === 0 || name.startsWith('-')) break
+    const next = command.commands.find((candidate) => candidate.name() === name)
+    if (next === undefined) return [...known, name]
+    known.push(name)
+    command = next
+  }
+  return [...known, '--help']
 }
 
 function hint(error: CommanderError): string {
