@@ -29,9 +29,9 @@ describe('the configuration', () => {
   })
 
   test.for([
-    ['poll: {waitSecond: 5}', 'unknown key "poll.waitSecond"'],
-    ['stateDir: /tmp', 'unknown key "stateDir"'],
-    ['poll: {waitSeconds: never}', '"poll.waitSeconds"'],
+    ['poll: {waitSecond: 5}', '`poll.waitSecond` is no key of it'],
+    ['stateDir: /tmp', '`stateDir` is no key of it'],
+    ['poll: {waitSeconds: never}', '`poll.waitSeconds` must be a number'],
     ['lanes: [', 'not YAML'],
   ] as const)('%s is refused by naming file and key', async ([text, problem]) => {
     await writeFile(file, text)

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import type { z } from 'zod'
 import { ConfigInvalidError } from '../protocol/errors.ts'
+import { describeWrongKeys, inPlainWords } from '../protocol/plain-words.ts'
 import { AgentConfig, defaultConfigPath } from './config.ts'
 import { isMissingFile } from './state-directory.ts'
 
@@ -24,9 +24,9 @@ export async function readAgentConfig(
   const file = path ?? defaultConfigPath
   const text = await readText(file, path !== undefined)
   const written = text === undefined ? {} : await parseYaml(file, text)
-  const parsed = AgentConfig.safeParse(written)
+  const parsed = AgentConfig.safeParse(written, { error: inPlainWords })
   if (!parsed.success) {
-    throw new ConfigInvalidError(`${file}: ${describeIssues(parsed.error)}; correct the file`)
+    throw new ConfigInvalidError(`${file}: ${describeWrongKeys(parsed.error)}; correct the file`)
   }
   const { bootstrapPath = parsed.data.bootstrapPath, stateDirectory = parsed.data.stateDirectory } =
     overrides
@@ -57,15 +57,4 @@ async function parseYaml(file: string, text: string): Promise<unknown> {
     const why = cause instanceof Error ? cause.message.split('\n').at(0) : String(cause)
     throw new ConfigInvalidError(`${file} is not YAML: ${why}; correct the file`, { cause })
   }
-}
-
-function describeIssues(error: z.ZodError): string {
-  return error.issues
-    .flatMap((issue) =>
-      issue.code === 'unrecognized_keys'
-        ? issue.keys.map((key) => `unknown key "${[...issue.path, key].join('.')}"`)
-        : [`"${issue.path.join('.') || '(root)'}": ${issue.message}`],
-    )
-    .slice(0, 8)
-    .join('; ')
 }

@@ -2,8 +2,8 @@ import { readFile } from 'node:fs/promises'
 import { parse } from 'yaml'
 import { z } from 'zod'
 import { ConfigInvalidError } from '../protocol/errors.ts'
+import { describeWrongKeys, inPlainWords } from '../protocol/plain-words.ts'
 import { ControllerConfig } from './config.ts'
-import { inPlainWords } from './plain-words.ts'
 
 /**
  * Reads the configuration: a YAML (or JSON) file, if one is named, and over it what the command line says.
@@ -26,19 +26,7 @@ export async function readControllerConfig({
   const parsed = ControllerConfig.safeParse(given, { error: inPlainWords })
   if (parsed.success) return parsed.data
   const where = file === undefined ? 'the configuration' : file
-  throw new ConfigInvalidError(`${where} is not valid: ${describeIssues(parsed.error)}`)
-}
-
-/** One line that names each wrong key, such as `queue.url is missing`. */
-function describeIssues(error: z.ZodError): string {
-  return error.issues
-    .flatMap((issue) =>
-      issue.code === 'unrecognized_keys'
-        ? issue.keys.map((key) => `\`${[...issue.path, key].join('.')}\` is no key of it`)
-        : [`\`${issue.path.join('.') || '(root)'}\` ${issue.message}`],
-    )
-    .slice(0, 8)
-    .join('; ')
+  throw new ConfigInvalidError(`${where} is not valid: ${describeWrongKeys(parsed.error)}`)
 }
 
 const YamlObject = z.record(z.string(), z.unknown())

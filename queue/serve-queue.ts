@@ -1,7 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { isIPv4 } from 'node:net'
-import { z } from 'zod'
+import type { z } from 'zod'
 import { ConfigInvalidError } from '../protocol/errors.ts'
+import { describeWrongKeys, inPlainWords } from '../protocol/plain-words.ts'
 import type { World } from '../protocol/world.ts'
 import { digestSecret, type Gate } from './access/authorize-request.ts'
 import { readOrMakeSecret } from './access/secret-file.ts'
@@ -70,10 +71,10 @@ export async function openQueueService(
 }
 
 function parseOptions(given: z.input<typeof QueueServiceOptions>): QueueServiceOptions {
-  const parsed = QueueServiceOptions.safeParse(given)
+  const parsed = QueueServiceOptions.safeParse(given, { error: inPlainWords })
   if (parsed.success) return parsed.data
   throw new ConfigInvalidError(
-    `the options of the queue service do not fit:\n${z.prettifyError(parsed.error)}`,
+    `the options of the queue service are not valid: ${describeWrongKeys(parsed.error)}`,
   )
 }
 

@@ -1,5 +1,6 @@
 import { type Document, isMap, isScalar, LineCounter, parseDocument } from 'yaml'
 import type { z } from 'zod'
+import { inPlainWords } from '../../protocol/plain-words.ts'
 import { PolicyFile } from './policy-file.ts'
 
 /** Something that is wrong with a policy file. */
@@ -38,7 +39,7 @@ export function parsePolicy(text: string): ParsedPolicy {
       return failed(faults.map(({ pos, message }) => ({ ...place(pos[0]), message })))
     }
     const parsed = PolicyFile.safeParse(document.toJS({ maxAliasCount: 100 }), {
-      error: inPlainWords,
+      error: inWordsOfPolicies,
     })
     if (parsed.success) return { ok: true, file: parsed.data }
     return failed(
@@ -70,27 +71,10 @@ function describeIssues(error: z.ZodError): { path: Path; message: string }[] {
   })
 }
 
-/** To stand behind the name of a key. Undefined: as the library has it. */
-const inPlainWords: z.core.$ZodErrorMap = (issue) => {
-  if (issue.code === 'invalid_value') {
-    if (issue.input === undefined) return 'is missing'
-    return `must be ${issue.values.length > 1 ? 'one of ' : ''}${issue.values.map(String).join(', ')}`
-  }
-  if (issue.code !== 'invalid_type') return undefined
-  if (!issue.path?.length && issue.input === null) return 'is empty; begin it with `version: 1`'
-  return issue.input === undefined
-    ? 'is missing'
-    : `must be ${typeNames.get(issue.expected) ?? issue.expected}`
-}
-
-const typeNames: ReadonlyMap<string, string> = new Map([
-  ['string', 'text'],
-  ['number', 'a number'],
-  ['int', 'a whole number'],
-  ['boolean', 'true or false'],
-  ['array', 'a list'],
-  ['object', 'a mapping of keys to values'],
-])
+const inWordsOfPolicies: z.core.$ZodErrorMap = (issue) =>
+  !issue.path?.length && issue.input === null
+    ? 'is empty; begin it with `version: 1`'
+    : inPlainWords(issue)
 
 function describePath(path: Path): string {
   return path

@@ -1,6 +1,6 @@
 import type { z } from 'zod'
+import { inPlainWords } from '../../protocol/plain-words.ts'
 import { type InvalidPart, RequestInvalidError } from '../errors.ts'
-import { inPlainWords } from '../plain-words.ts'
 
 /**
  * Parses what a client sent.

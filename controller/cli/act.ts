@@ -1,6 +1,6 @@
 import { Command } from 'commander'
 import type { z } from 'zod'
-import { inPlainWords } from '../plain-words.ts'
+import { inPlainWords } from '../../protocol/plain-words.ts'
 import { UsageError } from './errors.ts'
 import type { Terminal } from './terminal.ts'
 

@@ -1,5 +1,6 @@
-import { z } from 'zod'
+import type { z } from 'zod'
 import { ConfigInvalidError } from '../../protocol/errors.ts'
+import { describeWrongKeys, inPlainWords } from '../../protocol/plain-words.ts'
 import type { World } from '../../protocol/world.ts'
 import { listen } from '../http/listen.ts'
 import { stopServer } from '../http/stop-server.ts'
@@ -66,9 +67,9 @@ export async function openGateway(
 }
 
 function parseOptions(given: z.input<typeof GatewayOptions>): GatewayOptions {
-  const parsed = GatewayOptions.safeParse(given)
+  const parsed = GatewayOptions.safeParse(given, { error: inPlainWords })
   if (parsed.success) return parsed.data
   throw new ConfigInvalidError(
-    `the options of the gateway do not fit:\n${z.prettifyError(parsed.error)}`,
+    `the options of the gateway are not valid: ${describeWrongKeys(parsed.error)}`,
   )
 }

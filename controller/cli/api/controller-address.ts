@@ -1,8 +1,8 @@
 import { readFile, stat } from 'node:fs/promises'
 import { z } from 'zod'
 import { ConfigInvalidError } from '../../../protocol/errors.ts'
+import { inPlainWords } from '../../../protocol/plain-words.ts'
 import { defaultStateDirectory, socketPathOf } from '../../config.ts'
-import { inPlainWords } from '../../plain-words.ts'
 import { LocalFileError, UsageError } from '../errors.ts'
 import type { Terminal } from '../terminal.ts'
 

@@ -32,6 +32,18 @@ export const inPlainWords: z.core.$ZodErrorMap = (issue) => {
   }
 }
 
+/** One line that names each wrong key, such as "`queue.url` is missing"; of a parse with `inPlainWords`. At most eight of them. */
+export function describeWrongKeys(error: z.ZodError): string {
+  return error.issues
+    .flatMap((issue) =>
+      issue.code === 'unrecognized_keys'
+        ? issue.keys.map((key) => `\`${[...issue.path, key].join('.')}\` is no key of it`)
+        : [`\`${issue.path.join('.') || '(root)'}\` ${issue.message}`],
+    )
+    .slice(0, 8)
+    .join('; ')
+}
+
 const types: ReadonlyMap<string, string> = new Map([
   ['string', 'text'],
   ['number', 'a number'],
