@@ -13,7 +13,7 @@ import { type ClaimLoopParts, claimLoop } from './intake/claim-loop.ts'
 import { createUnjournaledRefusals } from './intake/unjournaled-refusals.ts'
 import { forgetOldIds } from './journal/forget-old-ids.ts'
 import type { Journal } from './journal/journal.ts'
-import type { Desk } from './lanes/held-command.ts'
+import { Desk } from './lanes/held-command.ts'
 import { createLanes } from './lanes/lanes.ts'
 import { recoverCommands } from './lanes/recover-commands.ts'
 import type { CarryOutParts, Operations } from './lanes/task.ts'
@@ -81,7 +81,7 @@ export async function serve(parts: ServeParts): Promise<void> {
   const queue = measureQueue(opened, { noteRequest }, world)
   const persistence = { keeper, lookout: introduction.parts.lookout, world, log }
   const outbox = createOutbox(queue, persistence, closing)
-  const desk: Desk = new Map()
+  const desk = new Desk()
   const facts = () =>
     gatherFacts({ desk, journal, clock, bootId, uptimeSeconds: board.uptimeSeconds() })
   const { claimsVia } = queue

@@ -6,13 +6,17 @@ import type { ServerClock } from '../clock/server-clock.ts'
 import type { CredentialsKeeper } from '../enrol/credentials-keeper.ts'
 import type { Facts } from '../facts.ts'
 import { expired } from '../intake/judge-command.ts'
-import type { Desk } from '../lanes/held-command.ts'
+import type { Journal } from '../journal/journal.ts'
+import type { Desk, HeldCommand } from '../lanes/held-command.ts'
 import type { ControlOperation } from '../lanes/task.ts'
 import type { StdinVerdict } from '../operations/operation.ts'
 
 /** What operations on the agent itself need. */
 export interface ControlParts {
   desk: Desk
+  journal: Pick<Journal, 'find'>
+  /** Ends all waiting; the next start does what was not done. */
+  closing: AbortSignal
   keeper: CredentialsKeeper
   facts: () => Facts
   clock: ServerClock
@@ -31,40 +35,75 @@ export async function performControl(
       const isUsed = await parts.keeper.replace(operation.credentials)
       return succeed(parts, { used: isUsed })
     }
-    case 'cancel': {
-      const held = parts.desk.get(operation.target)
-      if (!held) return noSuchCommand(parts)
-      held.cancel(operation.graceSeconds)
-      return succeed(parts)
-    }
+    case 'cancel':
+      return await inTime(command, parts, async (late) => {
+        const cancel = (held: HeldCommand) => held.cancel(operation.graceSeconds)
+        return (await onTarget(operation.target, parts, late, cancel))
+          ? succeed(parts)
+          : noSuchCommand(parts)
+      })
     case 'stdin':
       return await feedStdin(operation, command, parts)
   }
 }
 
 async function feedStdin(
-  { target, offset, bytes, end }: StdinOperation,
+  operation: StdinOperation,
   command: Command,
   parts: ControlParts,
 ): Promise<Result> {
-  const held = parts.desk.get(target)
-  if (!held) return noSuchCommand(parts)
+  return await inTime(command, parts, async (late) => {
+    const target = await onTarget(operation.target, parts, late, ({ begun }) => begun)
+    const running = target && (await abortable(target.done, late))
+    if (!running) return noSuchCommand(parts)
+    return answerStdin(
+      await running.feedStdin(operation.offset, operation.bytes, operation.end),
+      parts,
+    )
+  })
+}
+
+/**
+ * Acts on the command that an operation is about. It may come later than the operation: a claim whose answer was lost hides its
+ * message for a while, or the queue gives them in another order. A `cancel` that did not wait would be lost.
+ *
+ * @returns undefined when the command has ended.
+ */
+async function onTarget<T>(
+  id: string,
+  { desk, journal }: ControlParts,
+  late: AbortSignal,
+  act: (held: HeldCommand) => T,
+): Promise<{ done: T } | undefined> {
+  const state = journal.find(id)?.state
+  if (!desk.has(id) && (state === 'ended' || state === 'sent')) return undefined
+  // In an object, lest a promise that is done with be waited for here.
+  return await desk.whenHeld(id, late, (held) => ({ done: act(held) }))
+}
+
+/** Does what an operation asks, unless its time to start is over before. */
+async function inTime(
+  command: Command,
+  parts: ControlParts,
+  act: (late: AbortSignal) => Promise<Result>,
+): Promise<Result> {
   const timer = new AbortController()
   const late = new AbortController()
+  const stop = () => timer.abort('over')
+  parts.closing.addEventListener('abort', stop, { once: true })
   parts.clock.sleepUntil(command.startBy, timer.signal).then(
     () => late.abort(),
     () => undefined,
   )
   try {
-    const running = await abortable(held.begun, late.signal)
-    if (!running) return noSuchCommand(parts)
-    return answerStdin(await running.feedStdin(offset, bytes, end), parts)
+    return await act(late.signal)
   } catch (error) {
     if (!late.signal.aborted) throw error
     const { state, reason } = expired(command.startBy)
     return { ...succeed(parts), state, reason }
   } finally {
-    timer.abort()
+    stop()
+    parts.closing.removeEventListener('abort', stop)
   }
 }
 
@@ -81,7 +120,7 @@ const stdinReasons = {
 } as const satisfies Record<string, Reason>
 
 function noSuchCommand(parts: ControlParts): Result {
-  const message = 'no such command is here: it has ended, or never came'
+  const message = 'no such command is here: it has ended'
   return fail(parts, { code: 'no-such-command', message })
 }
 

@@ -1,3 +1,4 @@
+import { abortable } from '../../protocol/abortable.ts'
 import type { Command } from '../../protocol/messages/command.ts'
 import type { EndState, Reason } from '../../protocol/messages/replies.ts'
 import type { ContentReceiver } from '../intake/content-receiver.ts'
@@ -32,7 +33,29 @@ export interface HeldCommand {
 }
 
 /** The commands that are held, by id. */
-export type Desk = Map<string, HeldCommand>
+export class Desk extends Map<string, HeldCommand> {
+  readonly #waiting = new Set<{ id: string; resolve: (held: HeldCommand) => void }>()
+
+  override set(id: string, held: HeldCommand): this {
+    super.set(id, held)
+    for (const one of this.#waiting) if (one.id === id) one.resolve(held)
+    return this
+  }
+
+  /** Acts on a command as soon as it is held, before it can begin. @throws the signal's reason. */
+  async whenHeld<T>(id: string, signal: AbortSignal, act: (held: HeldCommand) => T): Promise<T> {
+    const held = this.get(id)
+    if (held) return act(held)
+    const { promise, resolve } = Promise.withResolvers<T>()
+    const waiting = { id, resolve: (arrived: HeldCommand) => resolve(act(arrived)) }
+    this.#waiting.add(waiting)
+    try {
+      return await abortable(promise, signal)
+    } finally {
+      this.#waiting.delete(waiting)
+    }
+  }
+}
 
 export function holdCommand(command: Command): HeldCommand {
   const early = new AbortController()

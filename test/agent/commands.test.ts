@@ -115,7 +115,6 @@ describe('an agent that has enrolled', () => {
     ['refused', 'unknown-operation', { name: 'fly' }, {}],
     ['refused', 'operation-malformed', { name: 'exec', argv: [] }, {}],
     ['expired', 'expired', print('late'), { startBy: '2020-01-01T00:00:00.000Z' }],
-    ['failed', 'no-such-command', { name: 'cancel', target: crypto.randomUUID() }, {}],
   ] as const)('answers %s (%s) to %j', async ([state, code, operation, differences]) => {
     await using stage = await setStage()
     const { controller, operations } = stage
@@ -178,6 +177,44 @@ describe('an agent that has enrolled', () => {
     for (const code of ['seal-broken', 'other-version', 'malformed']) await alertOf(stage, code)
     expect(operations.begun.size).toBe(1)
     await waitFor('an empty command queue', async () => (await controller.queued()) === 0)
+  })
+
+  test('answers no-such-command to a cancel of what has ended, and expired where nothing came in time', async () => {
+    await using stage = await setStage()
+    const { controller } = stage
+    stage.startAgent()
+    await enrolled(stage)
+    const ended = await controller.send(print('done'))
+    await controller.result(ended)
+    const tooLate = await controller.send({ name: 'cancel', target: ended.command.id })
+    expect(await controller.result(tooLate)).toMatchObject({
+      state: 'failed',
+      reason: { code: 'no-such-command' },
+    })
+    const startBy = new Date(Date.now() + 1500).toISOString()
+    const inVain = { name: 'cancel', target: crypto.randomUUID() }
+    expect(await controller.result(await controller.send(inVain, { startBy }))).toMatchObject({
+      state: 'expired',
+      reason: { code: 'expired' },
+    })
+  })
+
+  test('cancels a command that comes behind its cancel, also after a restart in between', async () => {
+    await using stage = await setStage()
+    const { controller, operations } = stage
+    const agent = stage.startAgent()
+    await enrolled(stage)
+    const [early, later] = [controller.command(print('early')), controller.command(print('later'))]
+    const cancels = await Promise.all(
+      [early, later].map(async ({ id }) => await controller.send({ name: 'cancel', target: id })),
+    )
+    await waitFor('the cancels to be taken', async () => (await controller.queued()) === 0)
+    expect((await controller.result(await controller.post(early))).state).toBe('cancelled')
+    await agent.stop()
+    stage.startAgent()
+    expect((await controller.result(await controller.post(later))).state).toBe('cancelled')
+    for (const cancel of cancels) expect((await controller.result(cancel)).state).toBe('succeeded')
+    expect(operations.begun.size).toBe(0)
   })
 
   test('cancels a command that runs, and one that waits for its lane', async () => {
