@@ -37,10 +37,12 @@ export async function performControl(
     }
     case 'cancel':
       return await inTime(command, parts, async (late) => {
-        const cancel = (held: HeldCommand) => held.cancel(operation.graceSeconds)
-        return (await onTarget(operation.target, parts, late, cancel))
-          ? succeed(parts)
-          : noSuchCommand(parts)
+        const cancel = async (held: HeldCommand) => held.cancel(operation.graceSeconds)
+        const target = await onTarget(operation.target, parts, late, cancel)
+        if (!target) return noSuchCommand(parts)
+        // Not before: an agent that is killed until then does it again.
+        await target.done
+        return succeed(parts)
       })
     case 'stdin':
       return await feedStdin(operation, command, parts)

@@ -24,7 +24,7 @@ export async function carryOut(task: Task, parts: CarryOutParts): Promise<void> 
   const { command, place } = task
   const { closing, desk, journal, log } = parts
   const replies = replyTo(command, parts, closing)
-  const held = holdCommand(command)
+  const held = holdCommand(command, task.recovered?.running ?? null)
   held.receiver = contentReceiver(task, parts)
   desk.set(command.id, held)
   try {
@@ -95,8 +95,6 @@ async function runOrAnswer(
   const recovered = task.recovered?.running ?? null
   if (result) return { running: recovered, ended: Promise.resolve(result) }
   if (recovered) {
-    held.pointOfNoReturn()
-    held.settleBegun(recovered)
     replies.accept()
     return { running: recovered, ended: recovered.ended }
   }

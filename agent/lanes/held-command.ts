@@ -28,8 +28,8 @@ export interface HeldCommand {
   begun: Promise<RunningCommand | undefined>
   settleBegun: (running: RunningCommand | undefined) => void
   isRunning: () => boolean
-  /** Ends it, whether it runs or not. */
-  cancel: (graceSeconds: number) => void
+  /** Ends it, whether it runs or not; resolves when what runs it has heard of that. */
+  cancel: (graceSeconds: number) => Promise<void>
 }
 
 /** The commands that are held, by id. */
@@ -57,10 +57,12 @@ export class Desk extends Map<string, HeldCommand> {
   }
 }
 
-export function holdCommand(command: Command): HeldCommand {
+/** @param found what runs it, where an earlier agent began it: whoever waits for it to be held finds it running. */
+export function holdCommand(command: Command, found: RunningCommand | null): HeldCommand {
   const early = new AbortController()
   const begun = Promise.withResolvers<RunningCommand | undefined>()
-  let phase: 'before' | 'beginning' | 'running' = 'before'
+  let phase: 'before' | 'beginning' | 'running' = found ? 'running' : 'before'
+  if (found) begun.resolve(found)
   return {
     command,
     receiver: undefined,
@@ -78,16 +80,14 @@ export function holdCommand(command: Command): HeldCommand {
       begun.resolve(running)
     },
     isRunning: () => phase === 'running',
-    cancel: (graceSeconds) => {
+    cancel: async (graceSeconds) => {
       if (phase === 'before') {
         const reason = { code: 'cancelled', message: 'cancelled before it began' }
         early.abort(new EarlyEnd({ state: 'cancelled', reason }))
         return
       }
-      begun.promise
-        .then(async (running) => running?.cancel(graceSeconds))
-        // Its end, by whatever way, is told by `ended`.
-        .catch(() => undefined)
+      const running = await begun.promise
+      await running?.cancel(graceSeconds)
     },
   }
 }

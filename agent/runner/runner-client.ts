@@ -119,8 +119,11 @@ export function createRunnerClient(options: RunnerClientOptions, world: World): 
       if (!view.hasEnded()) await connection.askIfThere({ kind: 'discarded', id, below })
     },
     cancel: async (graceSeconds) => {
-      if (view.hasEnded()) return
-      await connection.askIfThere({ kind: 'cancel', id, graceMs: graceSeconds * 1000 })
+      const question = { kind: 'cancel', id, graceMs: graceSeconds * 1000 } as const
+      // A runner that is gone for good takes the command with it; one that only cannot be reached does not.
+      while (!view.hasEnded() && (await connection.askIfThere(question)) === null) {
+        await world.sleep(lookAgainMs, closing.signal)
+      }
     },
     feedStdin: async (offset, bytes, end) => {
       const ended = { taken: false, reason: 'ended', nextOffset: offset } as const

@@ -217,6 +217,25 @@ describe('an agent that has enrolled', () => {
     expect(operations.begun.size).toBe(0)
   })
 
+  test('cancels a command that was begun before a restart and is found again after its cancel', async () => {
+    await using stage = await setStage()
+    const { controller, operations } = stage
+    const agent = stage.startAgent()
+    await enrolled(stage)
+    const runs = await controller.send({ name: 'exec', argv: ['hold', ''] })
+    await controller.until(() => runs.replies.some(({ kind }) => kind === 'accepted'), 'accepted')
+    await agent.stop()
+    const found = Promise.withResolvers<void>()
+    operations.delayResume(found.promise)
+    stage.startAgent()
+    const cancel = await controller.send({ name: 'cancel', target: runs.command.id })
+    await waitFor('the cancel to be taken', async () => (await controller.queued()) === 0)
+    found.resolve()
+    expect((await controller.result(runs)).state).toBe('cancelled')
+    expect((await controller.result(cancel)).state).toBe('succeeded')
+    expect(operations.begun.get(runs.command.id)).toBe(1)
+  })
+
   test('cancels a command that runs, and one that waits for its lane', async () => {
     await using stage = await setStage()
     const { controller } = stage

@@ -17,6 +17,8 @@ export interface FakeOperations {
   release: (id: string, state?: Result['state']) => void
   /** Makes every command that was begun look as after a power loss. */
   loseAll: () => void
+  /** From now on, commands are found again only when this resolves. */
+  delayResume: (until: Promise<void>) => void
   /** Bytes fed to a command's standard input. */
   stdinOf: (id: string) => string
   create: () => {
@@ -43,6 +45,7 @@ export function fakeOperations(): FakeOperations {
   const runs = new Map<string, Run>()
   const begun = new Map<string, number>()
   const started: CommandToRun[] = []
+  let mayResume = Promise.resolve()
 
   const begin = async (toRun: CommandToRun): Promise<RunningCommand> => {
     const { id } = toRun.command
@@ -58,11 +61,15 @@ export function fakeOperations(): FakeOperations {
     started,
     release: (id, state = 'succeeded') => runs.get(id)?.end(state),
     loseAll: () => runs.clear(),
+    delayResume: (until) => {
+      mayResume = until
+    },
     stdinOf: (id) => runs.get(id)?.stdin.toString() ?? '',
     create: () => ({
       begin,
       beginAgain: begin,
       resume: async ({ command }) => {
+        await mayResume
         const run = runs.get(command.id)
         if (run) return { kind: 'running-or-ended', running: run.running }
         return { kind: 'never-begun' }
