@@ -147,7 +147,7 @@ async function journalOrRefuse(fresh: readonly Judged[], parts: TakeParts): Prom
       return await journalAll(refusals, parts)
     } catch (again) {
       if (!(again instanceof JournalWriteError)) throw again
-      parts.refusals.refuse(fresh, why)
+      parts.refusals.refuse(refusals, why)
       return null
     }
   }

@@ -15,12 +15,20 @@ function aFullDisk() {
   const endings: Promise<void>[] = []
   const disk = { isFull: true }
   const deleted = Promise.withResolvers<void>()
+  const mayPost = Promise.withResolvers<void>()
   const refusals = createUnjournaledRefusals({
     journal: {
       noteOutputSent: note,
+      take: async (entries) => {
+        if (disk.isFull) throw new JournalWriteError('the disk is full')
+        done.push(`owed ${entries.map(({ entersAs }) => entersAs.state).join()}`)
+      },
       rememberRefused: async (refused) => {
         if (disk.isFull) throw new JournalWriteError('the disk is full')
         done.push(`journaled ${refused.length}`)
+      },
+      markSent: async () => {
+        done.push('sent')
       },
     },
     audit: { ended: note },
@@ -30,6 +38,7 @@ function aFullDisk() {
     },
     outbox: {
       post: async () => {
+        await mayPost.promise
         done.push('posted')
       },
       postLimitBytes: () => 262_144,
@@ -48,12 +57,13 @@ function aFullDisk() {
     log: { debug: note, info: note, warn: note, error: note },
     closing: new AbortController().signal,
   })
-  return { disk, deleted, done, endings, refusals, world }
+  return { disk, deleted, mayPost, done, endings, refusals, world }
 }
 
 describe('a refusal that the journal does not take', () => {
   test('is told only when its message is gone from the queue, and is journaled as soon as there is room', async () => {
-    const { deleted, disk, done, endings, refusals, world } = aFullDisk()
+    const { deleted, disk, done, endings, mayPost, refusals, world } = aFullDisk()
+    mayPost.resolve()
     refusals.refuse([{ command, messageId: 'm-1' }], 'no room')
     expect(refusals.has(command.id)).toBe(true)
     expect(refusals.unansweredCount()).toBe(1)
@@ -69,5 +79,19 @@ describe('a refusal that the journal does not take', () => {
     await Promise.all(endings)
     expect(done.at(-1)).toBe('journaled 1')
     expect(refusals.has(command.id)).toBe(false)
+  })
+  test('is owed as soon as there is room, until the return queue has it', async () => {
+    const { deleted, disk, done, endings, mayPost, refusals, world } = aFullDisk()
+    refusals.refuse([{ command, messageId: 'm-1' }], 'no room')
+    deleted.resolve()
+    await world.untilSleeping()
+    disk.isFull = false
+    await world.advance(60_000)
+    expect(done).toEqual(['deleted m-1', 'owed ended'])
+    expect(refusals.has(command.id)).toBe(false)
+    mayPost.resolve()
+    await Promise.all(endings)
+    await Promise.all(endings)
+    expect(done.slice(2)).toEqual(['posted', 'sent'])
   })
 })

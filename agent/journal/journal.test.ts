@@ -45,6 +45,8 @@ const big = () => ({
   entersAs: taken,
 })
 
+const logSize = async () => (await stat(join(directory, 'agent.db-wal'))).size
+
 describe('the journal', () => {
   test('is readable for its owner only', async () => {
     await using journal = open()
@@ -52,6 +54,15 @@ describe('the journal', () => {
     for (const file of ['agent.db', 'agent.db-wal']) {
       expect((await stat(join(directory, file))).mode & 0o777).toBe(0o600)
     }
+  })
+
+  test('has taken the room for its next changes before they come: a disk that is full then does not matter', async () => {
+    await using journal = open()
+    const before = await logSize()
+    for (let index = 0; index < 50; index += 1) {
+      await journal.take([{ command: aCommand(), messageId: 'm', entersAs: taken }])
+    }
+    expect(await logSize()).toBe(before)
   })
 
   test('remembers over a restart what is owed, in the order in which it was taken', async () => {

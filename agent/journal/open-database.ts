@@ -1,4 +1,4 @@
-import { closeSync, openSync, readSync, statSync } from 'node:fs'
+import { closeSync, openSync, readSync, statSync, writeSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { JournalUnusableError, StateLockedError } from '../errors.ts'
 import { migrations } from './migrations.ts'
@@ -16,6 +16,7 @@ export function openDatabase(path: string, { limitBytes }: { limitBytes: number 
     prepare(database, limitBytes)
     checkPages(database)
     migrate(database, path)
+    reserveLog(`${path}-wal`)
     return database
   } catch (error) {
     database.close()
@@ -92,6 +93,26 @@ function migrate(database: DatabaseSync, path: string): void {
   for (const [index, step] of migrations.entries()) {
     if (index < version) continue
     database.exec(`BEGIN IMMEDIATE; ${step}; PRAGMA user_version = ${index + 1}; COMMIT`)
+  }
+}
+
+/** Some fifty changes; a start of the agent waits until the disk has it. In its work the log comes to 4 MiB, and keeps them. */
+const reservedLogBytes = 2 ** 20
+
+/**
+ * Takes room for the write-ahead log before it is needed: on a disk that is full later, the journal still takes what is refused
+ * for that. SQLite reads the log up to the first frame that is not of its own salt, and writes over what follows.
+ *
+ * @see https://www.sqlite.org/walformat.html section 4.4
+ */
+function reserveLog(path: string): void {
+  const file = openSync(path, 'a', 0o600)
+  try {
+    writeSync(file, Buffer.alloc(Math.max(0, reservedLogBytes - sizeOf(path))))
+  } catch {
+    // The disk is full already.
+  } finally {
+    closeSync(file)
   }
 }
 

@@ -22,13 +22,13 @@ async function aFullDisk() {
   await mkdir(directory)
   const world = fakeWorld()
   const told: string[] = []
-  const disk = { isFull: true }
-  const write = (what: string) => async () => {
-    if (disk.isFull) throw new JournalWriteError('the disk is full')
+  const disk = { room: 0 }
+  const write = (what: string, needs: number) => async () => {
+    if (disk.room < needs) throw new JournalWriteError('the disk is full')
     told.push(what)
   }
   const parts = {
-    journal: { markEnded: write('ended'), markSent: write('sent') },
+    journal: { markEnded: write('ended', 2), markSent: write('sent', 1) },
     audit: { ended: note },
     log: { debug: note, info: note, warn: note, error: note },
     world,
@@ -52,19 +52,25 @@ describe('the end of a command that a full disk keeps from the journal', () => {
     expect(told).toEqual([])
   })
 
-  test('is not told of one that was never begun before the journal knows: a crash would let it run', async () => {
-    const { disk, record, told, world } = await aFullDisk()
-    const waits = Promise.withResolvers<void>()
-    let isTold = false
-    const recorded = record(waits.resolve).finally(() => {
-      isTold = true
-    })
-    await waits.promise
-    await world.untilSleeping()
-    expect(isTold).toBe(false)
-    disk.isFull = false
-    await world.advance(60_000)
-    await recorded
-    expect(told).toEqual(['sent'])
-  })
+  test.for([
+    [1, 'sent'],
+    [2, 'ended'],
+  ] as const)(
+    'is not told of one that was never begun before the journal knows, with room for %i: a crash would let it run',
+    async ([room, known]) => {
+      const { disk, record, told, world } = await aFullDisk()
+      const waits = Promise.withResolvers<void>()
+      let isTold = false
+      const recorded = record(waits.resolve).finally(() => {
+        isTold = true
+      })
+      await waits.promise
+      await world.untilSleeping()
+      expect(isTold).toBe(false)
+      disk.room = room
+      await world.advance(60_000)
+      await recorded
+      expect(told).toEqual([known])
+    },
+  )
 })

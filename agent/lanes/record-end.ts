@@ -17,8 +17,9 @@ interface RecordEndParts extends Pick<CarryOutParts, 'log' | 'closing' | 'comman
 /**
  * Journals a result, before anybody hears of it. With a full disk it may go out all the same, where the command's own files
  * say that it was begun: they keep the next start from beginning it. Where nothing does (it was cancelled while it waited,
- * say), a crash would let the command run after all, and the controller was told otherwise. So the journal first forgets
- * it, which needs hardly any room, but may have to wait for some; a crash then costs the answer, and never runs it.
+ * say), a crash would let the command run after all, and the controller was told otherwise. So the journal first takes
+ * the end, or at least forgets the command, which needs hardly any room, but may have to wait for some; where it has only
+ * forgotten it a crash costs the answer, and never runs it.
  *
  * @param onWait called before it waits, which may last.
  */
@@ -43,7 +44,21 @@ export async function recordEnd(
     const mayRepeat = !operation || isControl(operation)
     if (mayRepeat || (await isKnownToHaveBegun(id, parts))) return
     onWait()
-    await untilJournaled(async () => journal.markSent(id), parts)
+    await untilJournaled(async () => endOrForget(id, result, journal), parts)
+  }
+}
+
+/** Tries the end again at each turn, since by now there may be room for it. */
+async function endOrForget(
+  id: string,
+  result: Result,
+  journal: RecordEndParts['journal'],
+): Promise<void> {
+  try {
+    await journal.markEnded(id, result)
+  } catch (error) {
+    if (!(error instanceof JournalWriteError)) throw error
+    await journal.markSent(id)
   }
 }
 
