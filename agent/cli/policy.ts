@@ -35,6 +35,7 @@ export function policyCommandLine(): Command {
     .description('say whether a policy file is valid; exits with 1 if not')
     .addArgument(new Argument('[file]', 'default: policyPath of the configuration'))
     .addOption(configOption())
+    .option('--json', 'one JSON document on standard output')
     .action(check)
   policy
     .command('explain')
@@ -83,22 +84,34 @@ function configOption(): Option {
   return new Option('--config <file>', 'the agent’s configuration')
 }
 
-async function check(file: string | undefined, { config }: { config?: string }): Promise<void> {
+async function check(
+  file: string | undefined,
+  { config, json }: { config?: string; json?: true },
+): Promise<void> {
   const path = file ?? (await readAgentConfig(config)).policyPath
   const { parsePolicy } = await import('../policy/parse-policy.ts')
   const parsed = parsePolicy(await readText(path))
   if (!parsed.ok) {
-    const lines = parsed.problems.map(
+    const { problems } = parsed
+    if (json) await print(`${JSON.stringify({ path, valid: false, problems }, null, 2)}\n`)
+    const lines = problems.map(
       ({ line, column, message }) => `${path}:${line}:${column}: ${message}`,
     )
     throw new PolicyInvalidError(`the agent would refuse everything:\n${lines.join('\n')}`)
   }
   // What only the file itself can have wrong: its owner and mode.
-  const { source, problem } = await readPolicy(path, [])
-  if (source === 'broken') throw new PolicyInvalidError(`${path}: ${problem}`)
+  const { source, problem: message } = await readPolicy(path, [])
+  if (source === 'broken') {
+    const answer = { path, valid: false, problems: [{ message }] }
+    if (json) await print(`${JSON.stringify(answer, null, 2)}\n`)
+    throw new PolicyInvalidError(`${path}: ${message}`)
+  }
   const { mode, preset, rules } = parsed.file
+  const answer = { path, valid: true, problems: [], mode, preset, rules: rules.length }
   await print(
-    `${path} is valid: mode ${mode}, preset ${preset}, ${rules.length} rules of its own\n`,
+    json
+      ? `${JSON.stringify(answer, null, 2)}\n`
+      : `${path} is valid: mode ${mode}, preset ${preset}, ${rules.length} rules of its own\n`,
   )
 }
 
