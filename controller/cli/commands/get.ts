@@ -6,6 +6,7 @@ import { connectionShape } from '../api/controller-address.ts'
 import { addConnectionOptions, examples } from '../connection-options.ts'
 import { TransferFailedError } from '../errors.ts'
 import { cancelledExitCode } from '../exit-code.ts'
+import { addEnrolledOnlyOption, enrolledOnlyShape } from '../options/enrolled-only.ts'
 import { RemoteFile } from '../options/target.ts'
 import { addTimingOptions, timingOf, timingShape } from '../options/timing.ts'
 import type { Progress } from '../output/progress.ts'
@@ -23,6 +24,7 @@ import { untilInterruptedTwice } from '../watch/watch-commands.ts'
 const Options = z.object({
   ...connectionShape,
   ...timingShape,
+  ...enrolledOnlyShape,
   remote: RemoteFile,
   local: z.string().min(1),
   user: z.exactOptional(z.string().min(1)),
@@ -34,14 +36,15 @@ export const defineGet: DefineCommand = (command, act) => {
     .argument('<remote>', 'CLUSTER/INSTANCE:PATH, or CLUSTER:PATH for each of its instances')
     .argument('<local>', 'a file or a directory here; - is standard output')
     .option('--user <user>', 'read as this user (default: the user the agent runs as)')
+  addEnrolledOnlyOption(command)
   addTimingOptions(command)
   addConnectionOptions(command)
     .addHelpText(
       'after',
       '\nThe file appears whole, or not at all; its digest is compared. Of a whole cluster, each instance has a\n' +
         'directory of its own below <local>. With --json, one record per line (on stderr with -).\n' +
-        'Exits with 0 only when every file has come: instances that have not enrolled are left out, which stderr tells (255).\n' +
-        'Ctrl-C cancels (130).',
+        'Exits with 0 only when every file has come: instances that have not enrolled are left out, which stderr tells (255),\n' +
+        'but for --enrolled-only. Ctrl-C cancels (130).',
     )
     .addHelpText(
       'after',

@@ -7,6 +7,7 @@ import { connectionShape } from '../api/controller-address.ts'
 import { addConnectionOptions, examples } from '../connection-options.ts'
 import { TransferCorruptError, TransferFailedError, UsageError } from '../errors.ts'
 import { cancelledExitCode } from '../exit-code.ts'
+import { addEnrolledOnlyOption, enrolledOnlyShape } from '../options/enrolled-only.ts'
 import { RemoteFile } from '../options/target.ts'
 import { addTimingOptions, timingOf, timingShape } from '../options/timing.ts'
 import { describeEnd } from '../output/describe-command.ts'
@@ -23,6 +24,7 @@ import { untilInterruptedTwice } from '../watch/watch-commands.ts'
 const Options = z.object({
   ...connectionShape,
   ...timingShape,
+  ...enrolledOnlyShape,
   local: z.string().min(1),
   remote: RemoteFile,
   mode: z.exactOptional(z.string().regex(/^[0-7]{3,4}$/, 'use octal digits, such as 0644')),
@@ -48,13 +50,14 @@ export const definePut: DefineCommand = (command, act) => {
     .option('--create', 'fail when the file exists')
     .option('--append', 'add to the end of the file')
     .option('--prepend', 'add before the beginning of the file')
+  addEnrolledOnlyOption(command)
   addTimingOptions(command)
   addConnectionOptions(command)
     .addHelpText(
       'after',
       '\nThe file appears whole, or not at all; its digest is compared. With --json, one record per line.\n' +
-        'Exits with 0 only when every instance has it: those that have not enrolled are left out, which stderr tells (255).\n' +
-        'Ctrl-C cancels (130).',
+        'Exits with 0 only when every instance has it: those that have not enrolled are left out, which stderr tells (255),\n' +
+        'but for --enrolled-only. Ctrl-C cancels (130).',
     )
     .addHelpText(
       'after',

@@ -239,6 +239,24 @@ describe('run on a cluster with instances that have not enrolled', () => {
     expect(run).toMatchObject({ exitCode: 255, stderr: `sahara-controller: ${message}\n` })
   })
 
+  test.for([
+    ['run', 'web', '--enrolled-only', '--', 'x'],
+    ['run', 'web', '--enrolled-only', '--detach', '--json', '--', 'x'],
+  ])('is silent where only the enrolled ones are asked for: %j', async (argv) => {
+    await using api = await openFakeApi(routes)
+    expect(await runCli(api, argv)).toMatchObject({ exitCode: 0, stderr: '' })
+  })
+
+  test('with --enrolled-only exits as the worst of the others did', async () => {
+    const failing = failed({}, 3)
+    await using api = await openFakeApi({
+      ...aRunOf(failing),
+      'POST /v1/clusters/web/commands': json(202, { commands: [failing], leftOut }),
+    })
+    const run = await runCli(api, ['run', 'web', '--enrolled-only', '--', 'x'])
+    expect(run.exitCode).toBe(3)
+  })
+
   test('tells a program so as JSON, beside the records', async () => {
     await using api = await openFakeApi(routes)
     const { exitCode, stdout, stderr } = await runCli(api, ['run', 'web', '--json', '--', 'x'])

@@ -7,6 +7,7 @@ import { connectionShape } from '../api/controller-address.ts'
 import { addConnectionOptions, examples } from '../connection-options.ts'
 import { UsageError } from '../errors.ts'
 import { cancelledExitCode, exitCodeHelp, worstExitCode } from '../exit-code.ts'
+import { addEnrolledOnlyOption, enrolledOnlyShape } from '../options/enrolled-only.ts'
 import { EnvironmentPairs } from '../options/environment-pairs.ts'
 import { interpreterOf, readScript } from '../options/read-script.ts'
 import { readSecrets, readsStdin } from '../options/read-secrets.ts'
@@ -24,6 +25,7 @@ import { watchWithStdin } from '../watch/watch-with-stdin.ts'
 const Options = z.object({
   ...connectionShape,
   ...timingShape,
+  ...enrolledOnlyShape,
   target: Target,
   argv: z.array(z.string()),
   script: z.exactOptional(z.string().min(1)),
@@ -72,6 +74,7 @@ export const defineRun: DefineCommand = (command, act) => {
     .option('-t, --tty', 'run it on a terminal; stdout and stderr are one then')
     .option('--idempotent', 'it may be run again when the guest died while it ran')
     .option('--detach', 'do not wait: print the ids')
+  addEnrolledOnlyOption(command)
   addTimingOptions(command)
   addConnectionOptions(command)
     .addHelpText(
@@ -80,7 +83,8 @@ export const defineRun: DefineCommand = (command, act) => {
         'On a terminal, a line on stderr tells when no agent has taken it after two seconds.\n' +
         'Ctrl-C cancels and waits for the end; a second Ctrl-C leaves. It is cancelled as well when nobody reads our\n' +
         'output any more (141). With --json, one JSON document per line.\n' +
-        'Instances of a cluster that have not enrolled are left out: stderr names them, and the exit code is 255.',
+        'Instances of a cluster that have not enrolled are left out: stderr names them, and the exit code is 255\n' +
+        '(not with --enrolled-only).',
     )
     .addHelpText('after', exitCodeHelp)
     .addHelpText(

@@ -90,6 +90,9 @@ describe('put', () => {
       stdout: '',
       stderr: 'sahara-controller: left out, hence exit code 255: worker-2 (had not enrolled yet)\n',
     })
+    const argv = ['put', '-', 'web:/srv/f', '--enrolled-only']
+    const enrolledOnly = await runCli(api, argv, { stdin: PassThrough.from([bytes]) })
+    expect(enrolledOnly).toEqual({ exitCode: 0, stdout: '', stderr: '' })
   })
 
   test('does not go on when the controller has other bytes', async () => {
