@@ -28,9 +28,11 @@ export async function reportError(
   return isWrongUse(error) ? usageExitCode : ownErrorExitCode
 }
 
+const untakable: ReadonlySet<string> = new Set(['ERR_BODY_TOO_LARGE', 'ERR_REQUEST_INVALID'])
+
 /** What the API cannot take is what the command line said. */
 function isWrongUse(error: unknown): boolean {
-  if (error instanceof ControllerRefusedError) return error.problemCode === 'ERR_REQUEST_INVALID'
+  if (error instanceof ControllerRefusedError) return untakable.has(error.problemCode)
   return error instanceof UsageError
 }
 

@@ -73,7 +73,7 @@ export function connectApi(address: ControllerAddress): ApiConnection {
         bodyTimeout: 0,
       })
       if (response.statusCode < 300) return response
-      throw await refusal(response, address)
+      throw await refusal(response, address, wanted)
     } catch (error) {
       throw asConnectionError(error, address, wanted.signal)
     }
@@ -134,6 +134,7 @@ function bodyOf({ json, bytes }: ApiRequest): string | Uint8Array | Readable | n
 async function refusal(
   { statusCode, body }: Dispatcher.ResponseData,
   address: ControllerAddress,
+  sent: ApiRequest,
 ): Promise<Error> {
   const text = await readText(body, address)
   const problem = Problem.safeParse(parseJson(text))
@@ -141,7 +142,7 @@ async function refusal(
     return unparsable(address, `HTTP ${statusCode}: ${JSON.stringify(text.slice(0, 512))}`)
   }
   const { code } = problem.data
-  return new ControllerRefusedError(explainRefusal(problem.data, address), code, statusCode)
+  return new ControllerRefusedError(explainRefusal(problem.data, address, sent), code, statusCode)
 }
 
 async function readText(

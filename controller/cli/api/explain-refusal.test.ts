@@ -1,4 +1,7 @@
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
+import { NewCommand } from '../../api/resources.ts'
+import { checkNewCommand } from '../../commands/check-new-command.ts'
+import { RequestInvalidError } from '../../errors.ts'
 import { explainRefusal } from './explain-refusal.ts'
 
 const socket = { kind: 'socket', socketPath: '/s' } as const
@@ -30,3 +33,43 @@ test.for([
   const refused = { ...problem, code: 'ERR_REQUEST_INVALID', errors: [...errors] }
   expect(explainRefusal(refused, socket)).toBe(message)
 })
+
+describe('a command line that is too long', () => {
+  const said =
+    /^the command, with all that stands on the command line, is .*; hand over what is long by --script FILE or --stdin, /
+
+  test('is told by its size, and by what to do on the command line', () => {
+    const argv = ['echo', 'x'.repeat(100_000)]
+    const refused = refusalOf(NewCommand.parse({ operation: { name: 'exec', argv } }))
+    expect(refused.errors[0]?.message).toContain('contentIs')
+    const told = explainRefusal(refused, socket)
+    expect(told).toMatch(said)
+    expect(told).toMatch(/ is 100\d{3} bytes, over 98304; /)
+    expect(told).not.toContain('contentIs')
+  })
+
+  test('is told so as well where the API reads no further', () => {
+    const tooLarge = { type: 'about:blank', title: 'x', status: 413, code: 'ERR_BODY_TOO_LARGE' }
+    const refused = { ...tooLarge, detail: 'the body is too long' }
+    expect(explainRefusal(refused, socket, { json: {} })).toMatch(said)
+    expect(explainRefusal(refused, socket, {})).toBe('the body is too long')
+  })
+})
+
+function refusalOf(command: NewCommand) {
+  try {
+    checkNewCommand(command)
+  } catch (error) {
+    if (!(error instanceof RequestInvalidError)) throw error
+    const { code, message: detail, parts } = error
+    return {
+      type: 'about:blank',
+      title: 'Bad Request',
+      status: 400,
+      code,
+      detail,
+      errors: [...parts],
+    }
+  }
+  throw new Error('the command is taken')
+}

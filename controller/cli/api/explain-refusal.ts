@@ -33,8 +33,11 @@ const flags: ReadonlyMap<string, string> = new Map([
 export function explainRefusal(
   { code, detail, errors = [] }: z.output<typeof Problem>,
   address: ControllerAddress,
+  sent: { json?: unknown } = {},
 ): string {
   if (code === 'ERR_API_UNAUTHORIZED') return explainToken(address)
+  // What is long by itself goes as bytes; JSON is what stands on the command line.
+  if (code === 'ERR_BODY_TOO_LARGE' && sent.json !== undefined) return tooLong('is too long')
   const byFlag = errors.map(tellByFlag)
   const known = byFlag.filter((text) => text !== undefined)
   if (known.length > 0 && known.length === byFlag.length) return known.join('; ')
@@ -45,6 +48,8 @@ export function explainRefusal(
 }
 
 function tellByFlag({ path, message }: { path: string; message: string }): string | undefined {
+  const [size] = /^is \d+ bytes, over \d+(?=;)/.exec(message) ?? []
+  if (path === 'operation' && size !== undefined) return tooLong(size)
   for (const [key, flag] of flags) {
     if (path === key) return `${flag} ${message}`
     if (path.startsWith(`${key}.`)) {
@@ -53,6 +58,13 @@ function tellByFlag({ path, message }: { path: string; message: string }): strin
     }
   }
   return undefined
+}
+
+function tooLong(size: string): string {
+  return (
+    `the command, with all that stands on the command line, ${size}; hand over what is long by --script FILE or ` +
+    '--stdin, or bring it there as a file with `put`'
+  )
 }
 
 function explainToken(address: ControllerAddress): string {
