@@ -39,7 +39,9 @@ describe('the program', () => {
 
   test.for([
     [[], ''],
-    [['frobnicate'], "unknown command 'frobnicate'"],
+    [['logs', 'web'], "unknown command 'logs'; see --help (ERR_USAGE)"],
+    [['clusters'], "unknown command 'clusters' (Did you mean cluster?) (ERR_USAGE)"],
+    [['put', '-r', 'd', 'web:/d'], "unknown option '-r'; see --help (ERR_USAGE)"],
     [['help', 'rnu'], "unknown command 'rnu' (Did you mean run?)"],
     [['help', 'cluster', 'crate'], "unknown command 'crate' (Did you mean create?)"],
     [['run', 'web', '--frob', '--', 'ls'], "unknown option '--frob'"],

@@ -27,7 +27,7 @@ export async function runProgram(argv: readonly string[], terminal: Terminal): P
     // Without a subcommand commander has shown the help already.
     if (error.code === 'commander.help') return 2
     const message = error.message.replace(/^error: /, '').replace(/\n\(/, ' (')
-    return await reportError(new UsageError(`${message}${hint(error)}`), terminal, json)
+    return await reportError(new UsageError(`${message}${hint(error, argv)}`), terminal, json)
   }
 }
 
@@ -90,10 +90,11 @@ function withoutHelpCommand(program: Command, argv: readonly string[]): string[]
   return [...known, '--help']
 }
 
-function hint(error: CommanderError): string {
-  return error.code === 'commander.unknownOption'
-    ? '; options of a command to run go behind `--`'
-    : ''
+function hint({ code, message }: CommanderError, argv: readonly string[]): string {
+  if (message.includes('Did you mean')) return ''
+  if (code === 'commander.unknownCommand') return '; see --help'
+  if (code !== 'commander.unknownOption') return ''
+  return argv.includes('run') ? '; options of a command to run go behind `--`' : '; see --help'
 }
 
 function wantsJson(argv: readonly string[]): boolean {
