@@ -19,7 +19,7 @@ export class PortTakenError extends SaharaAgentError {
   readonly code = 'ERR_PORT_TAKEN'
 
   constructor(host: string, port: number, options?: ErrorOptions) {
-    super(`port ${port} on ${host} is taken; stop what uses it, or choose another --port`, options)
+    super(`port ${port} on ${host} is taken; stop what uses it, or choose another port`, options)
   }
 }
 

@@ -82,7 +82,7 @@ export const defineRun: DefineCommand = (command, act) => {
       '\nOutput comes while it runs; of several instances, each line behind the name of its instance.\n' +
         'On a terminal, a line on stderr tells when no agent has taken it after two seconds.\n' +
         'Ctrl-C cancels and waits for the end; a second Ctrl-C leaves. It is cancelled as well when nobody reads our\n' +
-        'output any more (141). With --json, one JSON document per line.\n' +
+        'output any more (141); any other end of ours, such as by SIGTERM, leaves it running. With --json, one JSON document per line.\n' +
         'Instances of a cluster that have not enrolled are left out: stderr names them, and the exit code is 255\n' +
         '(not with --enrolled-only).',
     )
