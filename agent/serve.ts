@@ -58,7 +58,7 @@ export interface Tampering {
   onTampered: (what: string) => void
 }
 
-/** So many commands have output in memory at once. */
+/** So many commands have output in memory at once, or as many as may run: one that runs on must not keep another's result. */
 const sendersLimit = 32
 
 /**
@@ -98,7 +98,7 @@ export async function serve(parts: ServeParts): Promise<void> {
     lanes: createLanes(() =>
       Math.min(config.lanes.concurrency, policy.limits().concurrency ?? Number.POSITIVE_INFINITY),
     ),
-    senders: createLanes(() => sendersLimit),
+    senders: createLanes(() => Math.max(sendersLimit, 2 * config.lanes.concurrency)),
     commandsDirectory: parts.commandsDirectory,
     outbox,
     facts,
@@ -114,6 +114,7 @@ export async function serve(parts: ServeParts): Promise<void> {
 
   parts.tampering.onTampered = (what) => reporter.alert('audit-tampered', `audit log: ${what}`)
   policy.subscribe(({ source, path, problem }) => {
+    carryOutParts.lanes.look()
     if (source !== 'broken') return
     reporter.alert('policy-broken', `everything is refused: the policy ${path}: ${problem}`)
   })

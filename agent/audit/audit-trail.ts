@@ -10,7 +10,7 @@ import { describeOperation, type ShownArguments } from './describe-operation.ts'
 /** What the agent tells its audit log. What throws must be told before the thing itself is done. */
 export interface AuditTrail {
   started: (bootId: string) => void
-  /** @throws {AuditUnavailableError} */
+  /** @throws {AuditUnavailableError} but not for a `cancel`, which is counted: it may be what makes room. */
   received: (command: Command, signer: string) => void
   /** @throws {AuditUnavailableError} */
   begun: (command: Command) => void
@@ -36,7 +36,8 @@ export function createAuditTrail(
     started: (bootId) => log.note({ event: 'started', agentVersion, bootId, pid: process.pid }),
     received: (command, signer) => {
       const { id, issuedAt, deadline, idempotent, lane } = command
-      log.append({
+      const tell = command.operation.name === 'cancel' ? log.note : log.append
+      tell({
         event: 'received',
         command: id,
         signer,

@@ -70,11 +70,24 @@ describe('the clock of the queue service', () => {
     )
   })
 
+  test('is the guest’s own where the service’s answers tell none', async () => {
+    const world = fakeWorld()
+    const clock = createServerClock(world)
+    expect(clock.isKnown()).toBe(false)
+    clock.learn(undefined)
+    expect(clock.isKnown()).toBe(true)
+    expect(clock.now()).toEqual(world.now())
+    await clock.sleepUntil(world.now(), new AbortController().signal)
+  })
+
   test('wakes a sleeper at its moment, also beyond what one timer can wait', async () => {
     const world = fakeWorld()
     const clock = createServerClock(world)
     const { signal } = new AbortController()
     const sleeping = clock.sleepUntil(new Date(world.now().getTime() + 30 * 86_400_000), signal)
+    // Nothing is due by the guest's own clock.
+    expect(world.sleeperCount()).toBe(0)
+    clock.learn(world.now())
     await world.untilSleeping()
     await world.advance(29 * 86_400_000)
     expect(world.sleeperCount()).toBe(1)

@@ -1,11 +1,16 @@
+import { abortable } from '../../protocol/abortable.ts'
 import type { World } from '../../protocol/world.ts'
 
 /** The queue service's clock, as far as its answers tell. Used for deadlines only: a guest's own clock may be wrong. */
 export interface ServerClock {
   /** The server's time; the guest's own before the first answer. Never before the floor. */
   now: () => Date
-  /** Learns from the `Date` of an answer that has just come, which tells whole seconds. */
-  learn: (serverTime: Date) => void
+  /** Whether the server has answered since this process began: the guest's own clock may be days off before. */
+  isKnown: () => boolean
+  /** Resolves as soon as it has; rejects when `signal` is aborted. */
+  untilKnown: (signal: AbortSignal) => Promise<void>
+  /** Learns from the `Date` of an answer that has just come, which tells whole seconds; without one, the guest's clock has to do. */
+  learn: (serverTime: Date | undefined) => void
   /**
    * Learns from an authentic command when it was issued. The queue service signs nothing: one that turns its `Date` back, to
    * have an old command taken for new, does not get below this.
@@ -13,7 +18,10 @@ export interface ServerClock {
   learnIssued: (issuedAt: Date) => void
   /** Guest clock minus server clock, in milliseconds; 0 before the first answer. */
   offsetMs: () => number
-  /** Resolves at a moment of the server's clock, at once when it has passed; rejects when `signal` is aborted. */
+  /**
+   * Resolves at a moment of the server's clock, at once when it has passed, but not before the server has answered: what is
+   * decided by it would be decided by a clock that may be wrong. Rejects when `signal` is aborted.
+   */
   sleepUntil: (moment: Date, signal: AbortSignal) => Promise<void>
 }
 
@@ -50,17 +58,27 @@ export function createServerClock(
   { clockFloor, raiseClockFloor }: ClockFloor = keptInMemory(),
 ): ServerClock {
   let bounds: OffsetBounds | undefined
+  let isKnown = false
+  const answered = Promise.withResolvers<void>()
+  const untilKnown = async (signal: AbortSignal): Promise<void> => {
+    if (!isKnown) await abortable(answered.promise, signal)
+  }
   const told = () =>
     bounds ? new Date(world.monotonicMs() + (bounds.lowMs + bounds.highMs) / 2) : world.now()
   const now = () => later(told(), clockFloor())
   return {
     now,
+    isKnown: () => isKnown,
+    untilKnown,
     learn: (serverTime) => {
-      bounds = narrowBounds(bounds, serverTime, world.monotonicMs())
+      if (serverTime) bounds = narrowBounds(bounds, serverTime, world.monotonicMs())
+      isKnown = true
+      answered.resolve()
     },
     learnIssued: (issuedAt) => raiseClockFloor(boundFloor(issuedAt, told(), world.now())),
     offsetMs: () => (bounds ? world.now().getTime() - told().getTime() : 0),
     sleepUntil: async (moment, signal) => {
+      await untilKnown(signal)
       for (let left = leftMs(moment, now()); left > 0; left = leftMs(moment, now())) {
         await world.sleep(Math.min(left, longestSleepMs), signal)
       }

@@ -76,7 +76,8 @@ function judgeDelivery(command: Command, messageId: string, known: Known): DropR
 }
 
 function refuse(code: string, message: string): Verdict {
-  return { kind: 'answer', state: 'refused', reason: { code, message } }
+  // Keys may be as long as whoever made them liked.
+  return { kind: 'answer', state: 'refused', reason: { code, message: message.slice(0, 4096) } }
 }
 
 function isKnownOperation(name: string): boolean {

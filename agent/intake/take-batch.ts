@@ -10,6 +10,7 @@ import type { NewEntry } from '../journal/journal.ts'
 import { auditUnavailable, noSpace } from '../lanes/begin-in-time.ts'
 import { carryOut } from '../lanes/carry-out.ts'
 import { type CarryOutParts, endNow, isControl, type Task } from '../lanes/task.ts'
+import { describeError } from '../log.ts'
 import type { Reporter } from '../report/reporter.ts'
 import { judgeCommand, type Verdict } from './judge-command.ts'
 import { type Opened, openMessage } from './open-message.ts'
@@ -85,12 +86,20 @@ function judgeAll(opened: readonly OpenedCommand[], parts: TakeParts): Judged[] 
 }
 
 /** What the tenant's policy will not have is answered at once, before its content comes. */
-async function askPolicy(judged: readonly Judged[], { policy }: TakeParts): Promise<Judged[]> {
+async function askPolicy(judged: readonly Judged[], { policy, log }: TakeParts): Promise<Judged[]> {
   return await Promise.all(
     judged.map(async (one) => {
       const { command, verdict } = one
-      const refusal = verdict.kind === 'run' && (await policy.judge(command, verdict.operation))
-      return refusal ? { ...one, verdict: { kind: 'answer', ...refusal } } : one
+      try {
+        const refusal = verdict.kind === 'run' && (await policy.judge(command, verdict.operation))
+        return refusal ? { ...one, verdict: { kind: 'answer', ...refusal } } : one
+      } catch (error) {
+        // It would come back with each claim, and keep all others of it from being taken.
+        log.error({ command: command.id, ...describeError(error) }, 'cannot be judged')
+        const message = `the policy could not be asked: ${describeError(error).error}`
+        const reason = { code: 'policy', message: message.slice(0, 4096) }
+        return { ...one, verdict: { kind: 'answer', state: 'refused', reason } }
+      }
     }),
   )
 }
@@ -118,9 +127,12 @@ async function takeCommands(judged: readonly Judged[], parts: TakeParts): Promis
     if (verdict.kind === 'drop') drop(verdict.reason, `command ${command.id}`, parts)
   }
   const wanted = judged.filter(({ verdict }) => verdict.kind !== 'drop')
-  const refused = wanted.filter(({ command }) => parts.refusals.has(command.id))
+  // Since it was judged, what was refused may have come into the journal.
+  const isRefused = ({ command: { id } }: Judged) =>
+    parts.refusals.has(id) || parts.journal.find(id) !== undefined
+  const refused = wanted.filter(isRefused)
   const acknowledged = [...dropped, ...refused].map(({ messageId }) => messageId)
-  const fresh = wanted.filter(({ command }) => !parts.refusals.has(command.id))
+  const fresh = wanted.filter((one) => !refused.includes(one))
   if (fresh.length === 0) return acknowledged
   const tasks = await journalOrRefuse(fresh, parts)
   if (tasks === null) return acknowledged

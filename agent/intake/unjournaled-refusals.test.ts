@@ -50,6 +50,8 @@ function aFullDisk() {
       learnIssued: note,
       learn: note,
       offsetMs: () => 0,
+      isKnown: () => true,
+      untilKnown: async () => undefined,
       sleepUntil: async () => undefined,
     },
     onCarriedOut: (ending) => endings.push(ending),

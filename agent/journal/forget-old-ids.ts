@@ -16,6 +16,8 @@ export async function forgetOldIds(
 ): Promise<void> {
   while (!signal.aborted) {
     await world.sleep(everyMs, signal)
+    // By a clock that is ahead it would forget what is young, and then drop new commands for their age.
+    if (!clock.isKnown()) continue
     try {
       await journal.forget(new Date(clock.now().getTime() - rememberMs), limit)
     } catch (error) {

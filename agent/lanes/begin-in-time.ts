@@ -34,7 +34,10 @@ export async function beginInTime(
     return await begin(task, { directory, contentPath }, held, parts)
   } catch (error) {
     if (error instanceof EarlyEnd) return { kind: 'ended-early', end: error.end }
-    throw error
+    if (parts.closing.aborted) throw error
+    // Nothing was begun: `operations.begin` has a way of its own to fail.
+    parts.log.error({ command: task.command.id, ...describeError(error) }, 'cannot begin')
+    return { kind: 'ended-early', end: noSpaceOr('cannot-begin', error) }
   }
 }
 
@@ -68,6 +71,9 @@ async function waitForStart(
   try {
     const contentPath = await awaitContent(held, replies, begun.signal)
     await place.turn(begun.signal)
+    if (!clock.isKnown()) await clock.untilKnown(begun.signal)
+    // The timer may be late: it does not know of a clock that has jumped, as that of a guest that was paused.
+    if (command.startBy <= clock.now()) throw new EarlyEnd(endAtStartBy(command, held))
     held.pointOfNoReturn()
     return contentPath
   } finally {
@@ -167,7 +173,8 @@ export function auditUnavailable({ message }: AuditUnavailableError) {
 function noSpaceOr(code: string, error: unknown): EarlyEnd['end'] {
   const { error: message, code: errno } = describeError(error)
   const isFull = errno === 'ENOSPC' || errno === 'EDQUOT' || errno === 'ERR_JOURNAL_WRITE'
-  return { state: 'failed', reason: isFull ? noSpace(message) : { code, message } }
+  const reason = { code, message: message.slice(0, 4096) }
+  return { state: 'failed', reason: isFull ? noSpace(message) : reason }
 }
 
 export function noSpace(why: string): Reason {

@@ -1,6 +1,5 @@
 import { rm } from 'node:fs/promises'
 import { abortable } from '../../protocol/abortable.ts'
-import type { Command } from '../../protocol/messages/command.ts'
 import type { Result } from '../../protocol/messages/replies.ts'
 import { performControl } from '../control/perform-control.ts'
 import { type ContentReceiver, receiveContent } from '../intake/content-receiver.ts'
@@ -28,7 +27,7 @@ export async function carryOut(task: Task, parts: CarryOutParts): Promise<void> 
   held.receiver = contentReceiver(task, parts)
   desk.set(command.id, held)
   try {
-    const outcome = boundOutcome(await runOrAnswer(task, held, replies, parts), command, parts)
+    const outcome = boundOutcome(await runOrAnswer(task, held, replies, parts), task, parts)
     const sending = sendOutput(task, outcome.running, replies, parts)
     const result = await abortable(outcome.ended, closing)
     // Beside the journal's flush. Whoever waits for it hears of its failure.
@@ -73,12 +72,16 @@ interface Outcome {
   ended: Promise<Result>
 }
 
-/** Keeps the output within what the policy allows. */
+/** Keeps the output within what the policy allows, or allowed when the result was journaled, which stays as it is. */
 function boundOutcome(
   outcome: Outcome,
-  { graceSeconds }: Command,
+  { command: { graceSeconds }, result }: Task,
   { policy }: CarryOutParts,
 ): Outcome {
+  if (outcome.running && result) {
+    const running = boundOutput(outcome.running, result.outputBytes, graceSeconds)
+    return { running, ended: outcome.ended }
+  }
   const { outputBytes } = policy.limits()
   if (!outcome.running || outputBytes === undefined) return outcome
   const running = boundOutput(outcome.running, outputBytes, graceSeconds)
@@ -104,10 +107,33 @@ async function runOrAnswer(
   replies.accept()
   const begun = await beginInTime(task, held, replies, parts)
   if (begun.kind === 'ended-early') {
-    return { running: null, ended: Promise.resolve(endNow(begun.end, parts.clock)) }
+    const end = endNow(begun.end, parts.clock)
+    if (task.beginsAgain) return endInterrupted(task, task.beginsAgain.interrupted, end)
+    return { running: null, ended: Promise.resolve(end) }
   }
   parts.log.info({ command: command.id, operation: command.operation.name }, 'begun')
   return { running: begun.running, ended: begun.running.ended }
+}
+
+/** It does not begin again, but had begun: nobody may hear that nothing of it ran, and its first run had output. */
+function endInterrupted(
+  { outputSent }: Task,
+  interrupted: RunningCommand | null,
+  end: Result,
+): Outcome {
+  const isCancelled = end.state === 'cancelled'
+  const how = isCancelled
+    ? 'cancelled before it began again'
+    : `not begun again: ${end.reason?.message}`
+  const message = `it was interrupted, and ${how}`.slice(0, 4096)
+  const reason = { code: isCancelled ? 'cancelled' : 'interrupted', message }
+  const state = isCancelled ? 'cancelled' : 'interrupted'
+  const result: Result = { ...end, state, reason, outputBytes: outputSent }
+  if (!interrupted) return { running: null, ended: Promise.resolve(result) }
+  return {
+    running: interrupted,
+    ended: interrupted.ended.then((first) => ({ ...first, state, reason })),
+  }
 }
 
 /**
@@ -115,12 +141,14 @@ async function runOrAnswer(
  * promise rejects for one.
  */
 function sendOutput(
-  { command, outputSent }: Task,
+  { command, outputSent, recovered }: Task,
   running: RunningCommand | null,
   replies: CommandReplies,
   { senders, closing, log }: CarryOutParts,
 ): OutputPump {
   if (!running) return { handedOver: Promise.resolve(), sent: Promise.resolve() }
+  // What runs it may not have heard before the restart that this was sent, and hold a full spool back for ever.
+  if (recovered && outputSent > 0) running.discardOutput(outputSent).catch(() => undefined)
   const sender = senders.join()
   const forgive = (error: unknown) => {
     if (closing.aborted) return

@@ -35,6 +35,17 @@ describe('lanes', () => {
     expect(lanes.runningCount()).toBe(2)
   })
 
+  test('let those begin that wait when more may run than before', async () => {
+    let concurrency = 1
+    const lanes = createLanes(() => concurrency)
+    const started: string[] = []
+    for (const name of ['a-1', 'b-1']) joinAndWait(lanes, name, started)
+    concurrency = 2
+    lanes.look()
+    await nextTurn()
+    expect(started).toEqual(['a-1', 'b-1'])
+  })
+
   test('let others pass a lane that is stuck', async () => {
     const lanes = createLanes(() => 2)
     const started: string[] = []

@@ -14,6 +14,8 @@ export interface Place {
 export interface Lanes {
   /** Takes the last place in a lane; without a name, in a lane of its own. */
   join: (lane?: string) => Place
+  /** More may run at once than before. */
+  look: () => void
   /** Commands that have the turn. */
   runningCount: () => number
 }
@@ -43,6 +45,7 @@ export function createLanes(concurrency: () => number): Lanes {
   }
 
   return {
+    look: startNext,
     runningCount: () => running.size,
     join: (name) => {
       const place = {}

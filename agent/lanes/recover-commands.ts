@@ -6,7 +6,14 @@ import { describeError } from '../log.ts'
 import type { CommandToRun, Resumption, RunningCommand } from '../operations/operation.ts'
 import { carryOut } from './carry-out.ts'
 import { judgeOpened } from './judge-opened.ts'
-import { type CarryOutParts, endNow, isControl, makeCommandDirectory, type Task } from './task.ts'
+import {
+  type CarryOutParts,
+  commandDirectory,
+  endNow,
+  isControl,
+  makeCommandDirectory,
+  type Task,
+} from './task.ts'
 
 /** What to do about a command that the journal says was begun. */
 export type RecoveryVerdict = 'attach' | 'begin' | 'begin-again' | 'interrupted'
@@ -62,10 +69,17 @@ async function findAgain(
   currentBootId: string,
   parts: CarryOutParts,
 ): Promise<Task> {
-  const { command, state } = task
+  const { command, result } = task
+  if (result) {
+    // Nothing of it may be done again: a write would go over what others have written since.
+    const directory = commandDirectory(command.id, parts)
+    return {
+      ...task,
+      recovered: { running: parts.operations.recall({ command, directory }, result) },
+    }
+  }
   const found = await resume(task, parts)
   const running: RunningCommand | null = 'running' in found ? found.running : null
-  if (state === 'ended') return { ...task, recovered: { running } }
   const verdict = judgeRecovery(found.kind, {
     isSameBoot: bootId === currentBootId,
     isIdempotent: command.idempotent,
@@ -77,7 +91,7 @@ async function findAgain(
     case 'begin':
       return task
     case 'begin-again':
-      return { ...task, beginsAgain: true }
+      return { ...task, beginsAgain: { interrupted: running } }
     case 'interrupted': {
       if (running) return { ...task, recovered: { running } }
       const message = 'the guest, or what ran the command, died while it ran'
@@ -89,8 +103,11 @@ async function findAgain(
 
 /** `unknown`: not known to have begun, nor not to, so that it must not be begun a second time. */
 async function resume(task: Task, parts: CarryOutParts): Promise<Resumption | { kind: 'unknown' }> {
-  const { command } = task
+  const { command, operation } = task
   try {
+    // These are done in this process, and must not be ended by a clock that is ahead.
+    const isDoneHere = operation?.name === 'read' || operation?.name === 'write'
+    if (isDoneHere) await parts.clock.untilKnown(parts.closing)
     const directory = makeCommandDirectory(command.id, parts)
     const deadlineMs = Math.max(0, command.deadline.getTime() - parts.clock.now().getTime())
     const contentPath = command.content ? join(directory, 'content') : null
@@ -106,9 +123,15 @@ async function resume(task: Task, parts: CarryOutParts): Promise<Resumption | { 
 /** Directories of commands that are done, left behind by a crash. */
 async function removeLeftDirectories(
   owed: ReadonlySet<string>,
-  { commandsDirectory }: CarryOutParts,
+  { commandsDirectory, log }: CarryOutParts,
 ): Promise<void> {
   for (const name of await readdir(commandsDirectory)) {
-    if (!owed.has(name)) await rm(join(commandsDirectory, name), { recursive: true, force: true })
+    if (owed.has(name)) continue
+    try {
+      await rm(join(commandsDirectory, name), { recursive: true, force: true })
+    } catch (error) {
+      // Something is mounted there, say: no reason not to serve.
+      log.warn({ command: name, ...describeError(error) }, 'a left directory stays')
+    }
   }
 }

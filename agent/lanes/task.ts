@@ -21,6 +21,8 @@ export interface Operations {
   /** Forgets a run that was cut short, and begins anew. */
   beginAgain: (toRun: CommandToRun) => Promise<RunningCommand>
   resume: (toRun: CommandToRun) => Promise<Resumption>
+  /** One whose end is known, for its output. */
+  recall: (toRun: Pick<CommandToRun, 'command' | 'directory'>, result: Result) => RunningCommand
 }
 
 /** What carrying commands out needs. */
@@ -56,8 +58,8 @@ export interface Task {
   result: Result | null
   /** After a restart: what became of it (`recover-commands.ts`). */
   recovered?: { running: RunningCommand | null }
-  /** An idempotent one that was interrupted. */
-  beginsAgain?: boolean
+  /** An idempotent one that was interrupted; what is left of its first run, where that is known. */
+  beginsAgain?: { interrupted: RunningCommand | null }
 }
 
 /** The operations that act on the agent itself: they take no turn in a lane, and may be done again after a crash. */

@@ -7,11 +7,12 @@ import {
   ReadOperation,
   WriteOperation,
 } from '../../protocol/messages/operations.ts'
+import type { Result } from '../../protocol/messages/replies.ts'
 import type { Key } from '../../protocol/sealing/keys.ts'
 import type { World } from '../../protocol/world.ts'
 import { createRunnerClient } from '../runner/runner-client.ts'
 import { listSegments, segmentPath } from '../runner/spool-segments.ts'
-import { endedCommand } from './ended-command.ts'
+import { endedCommand, recalledCommand } from './ended-command.ts'
 import { createExec } from './exec.ts'
 import { createHttp } from './http.ts'
 import type { CommandToRun, Resumption, RunningCommand } from './operation.ts'
@@ -49,6 +50,8 @@ export interface Operations extends AsyncDisposable {
   begin: (toRun: CommandToRun) => Promise<RunningCommand>
   /** After a restart of the agent. Never rejects either. */
   resume: (toRun: CommandToRun) => Promise<Resumption>
+  /** The same for one whose end is known: gives its output, as far as it is left, and does nothing of it again. */
+  recall: (toRun: Pick<CommandToRun, 'command' | 'directory'>, result: Result) => RunningCommand
   /**
    * Begins an `idempotent` command anew that was interrupted: forgets its first run and that run's output, so its
    * offsets start from 0 again.
@@ -87,6 +90,7 @@ export function createOperations(
   return {
     begin: async (toRun) => find(toRun).begin(toRun),
     resume: async (toRun) => find(toRun).resume(toRun),
+    recall: ({ directory }, result) => recalledCommand(directory, result),
     beginAgain: async (toRun) => {
       await forgetRun(toRun.directory)
       return find(toRun).begin(toRun)
@@ -132,8 +136,9 @@ function refuseAll(code: string, message: string, world: World): Entry {
 
 async function forgetRun(directory: string): Promise<void> {
   const segments = (await listSegments(directory)).map((start) => segmentPath(directory, start))
-  const records = ['begun', 'end.json', 'end.reserve', 'staged.json']
-  for (const path of [...records.map((name) => join(directory, name)), ...segments]) {
+  // The mark goes last: without it, what an agent that is killed here leaves would be the output of a new run.
+  const records = ['end.json', 'end.reserve', 'staged.json', 'begun']
+  for (const path of [...segments, ...records.map((name) => join(directory, name))]) {
     await rm(path, { force: true })
   }
 }

@@ -3,11 +3,11 @@ import type { Result } from '../../protocol/messages/replies.ts'
 import type { World } from '../../protocol/world.ts'
 import { markBegun, readRecord, recordEnd, recordEndAfterwards } from '../runner/command-record.ts'
 import { checkOutput } from '../runner/interrupted-command.ts'
-import { createOutputView, type OutputView } from '../runner/output-view.ts'
+import type { OutputView } from '../runner/output-view.ts'
 import { findSpoolEnd } from '../runner/spool-reader.ts'
 import type { OperationHandler, OperationsOptions } from './begin-command.ts'
 import { clearSpool, createPace, type Pace, paced, spoolContent } from './content-spool.ts'
-import { endedCommand } from './ended-command.ts'
+import { endedCommand, recalledCommand } from './ended-command.ts'
 import { exchange } from './http-exchange.ts'
 import { findTarget } from './http-target.ts'
 import { type Outcome, runLocally } from './local-command.ts'
@@ -28,7 +28,9 @@ export function createHttp(
     begin: async (toRun, fields) => {
       const { directory } = toRun
       try {
-        if (!markBegun(directory, world.now())) return foundAgain(await settle(directory, world))
+        if (!markBegun(directory, world.now())) {
+          return recalledCommand(directory, await settle(directory, world))
+        }
       } catch (error) {
         return endedCommand({ state: 'failed', reason: explainFailure(error, directory) }, world)
       }
@@ -42,11 +44,10 @@ export function createHttp(
     resume: async ({ directory }) => {
       const record = await readRecord(directory)
       if (record.kind === 'never-begun') return { kind: 'never-begun' }
-      const settled = await settle(directory, world)
-      const isInterrupted = settled.result.state === 'interrupted'
+      const result = await settle(directory, world)
       return {
-        kind: isInterrupted ? 'interrupted' : 'running-or-ended',
-        running: foundAgain(settled),
+        kind: result.state === 'interrupted' ? 'interrupted' : 'running-or-ended',
+        running: recalledCommand(directory, result),
       }
     },
   }
@@ -87,14 +88,9 @@ function recorded(running: RunningCommand, directory: string): RunningCommand {
 }
 
 /** What there is to say of a request that was begun by an agent which is no more. */
-async function settle(
-  directory: string,
-  world: World,
-): Promise<{ directory: string; result: Result }> {
+async function settle(directory: string, world: World): Promise<Result> {
   const record = await readRecord(directory)
-  if (record.kind === 'ended') {
-    return { directory, result: await checkOutput(directory, record.result) }
-  }
+  if (record.kind === 'ended') return await checkOutput(directory, record.result)
   const startedAt = record.kind === 'begun' ? record.startedAt : null
   const message = 'the agent ended while the request was under way; it may have had its effect'
   const result: Result = {
@@ -112,17 +108,5 @@ async function settle(
   } catch {
     // As above.
   }
-  return { directory, result }
-}
-
-function foundAgain({ directory, result }: { directory: string; result: Result }): RunningCommand {
-  const view = createOutputView(directory)
-  view.end(result)
-  return {
-    output: view.output,
-    ended: view.ended,
-    discardOutput: view.discardOutput,
-    cancel: async () => {},
-    feedStdin: async () => ({ taken: false, reason: 'not-open', nextOffset: 0 }),
-  }
+  return result
 }

@@ -24,8 +24,13 @@ export function listCandidates(name: string, searchPath: string, directory: stri
     : searchPath.split(':').map((folder) => resolve(directory, folder, name))
 }
 
+/** What cannot be looked at (a name too long, a loop of links, a NUL byte) is none, as for a shell. */
 function isFile(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isFile() ?? false
+  try {
+    return statSync(path, { throwIfNoEntry: false })?.isFile() ?? false
+  } catch {
+    return false
+  }
 }
 
 function isExecutable(path: string): boolean {

@@ -78,9 +78,9 @@ export function runCommand(
   const live = async (): Promise<Result> => {
     const startedAt = world.now()
     const group = makeControlGroup(parts.groupHome, spec.id)
-    const launched = await launchProgram(spec, parts.pipes, group, parts.probe)
-    feed.resolve(createStdinFeed(launched.ok ? launched.stdin : null))
     try {
+      const launched = await launchProgram(spec, parts.pipes, group, parts.probe)
+      feed.resolve(createStdinFeed(launched.ok ? launched.stdin : null))
       if (!launched.ok) return { ...blank(startedAt, world), ...describeFailure(launched) }
       const filter = spec.secrets && redactOutput(spec.secrets.values, world, spool.append)
       const into = { append: filter?.append ?? spool.append, isFull: spool.isFull }

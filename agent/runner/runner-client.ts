@@ -58,7 +58,7 @@ export function createRunnerClient(options: RunnerClientOptions, world: World): 
       version: options.version ?? agentVersion,
       onMessage: (message) => hear(message),
       onClosed: () => {
-        for (const each of watched.values()) if (!each.isAsking) findAgain(each).catch(() => {})
+        for (const each of watched.values()) if (!each.isAsking) void keepFinding(each)
       },
     },
     world,
@@ -84,6 +84,18 @@ export function createRunnerClient(options: RunnerClientOptions, world: World): 
       each.finding = undefined
     })
     return each.finding
+  }
+
+  /** Nobody else would look again, if a look failed, as for want of file descriptors: it would never end. */
+  const keepFinding = async (each: Watched): Promise<void> => {
+    while (!closing.signal.aborted) {
+      try {
+        await findAgain(each)
+        return
+      } catch {
+        await world.sleep(lookAgainMs, closing.signal).catch(() => undefined)
+      }
+    }
   }
 
   const find = async ({ id, directory, view }: Watched): Promise<Found> => {
@@ -158,7 +170,7 @@ export function createRunnerClient(options: RunnerClientOptions, world: World): 
         const answer = await askToBegin(each, spec)
         if (answer === 'not-in-care') await findAgain(each)
         // Its runner lives, and does not answer: its end is found when it is recorded.
-        if (answer === 'begun') findAgain(each).catch(() => {})
+        if (answer === 'begun') void keepFinding(each)
       } catch (error) {
         watched.delete(spec.id)
         throw error

@@ -74,7 +74,7 @@ export interface TransportSettings {
   dispatcher: Dispatcher
   requestTimeoutMs: number
   maxReplyBytes: number
-  onServerTime?: ((serverTime: Date) => void) | undefined
+  onServerTime?: ((serverTime: Date | undefined) => void) | undefined
 }
 
 /** Makes a transport. It holds nothing open but the dispatcher's connections. */
@@ -157,7 +157,7 @@ async function sendOnce(
     { limitMs, signal: outerSignal, onTimeout },
     world,
   )
-  if (reply.serverTime) settings.onServerTime?.(reply.serverTime)
+  settings.onServerTime?.(reply.serverTime)
   return reply
 }
 

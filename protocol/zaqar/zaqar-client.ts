@@ -29,8 +29,8 @@ export interface ZaqarClientOptions {
   maxReplyBytes?: number | undefined
   /** No POST of messages is larger, in bytes. Default 262 144, as Zaqar's. */
   maxPostBytes?: number | undefined
-  /** Called with the server's clock (`Date`) on each answer, to whole seconds. */
-  onServerTime?: ((serverTime: Date) => void) | undefined
+  /** Called on each answer with the server's clock (`Date`), to whole seconds; with nothing where that is not told. */
+  onServerTime?: ((serverTime: Date | undefined) => void) | undefined
 }
 
 /** A client of a Zaqar v2 queue service. It repeats at once, and once, what got a 401 or, if that

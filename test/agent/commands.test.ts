@@ -1,5 +1,8 @@
+import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
+import { mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import { generatePrivateKey, importKey } from '../../protocol/sealing/keys.ts'
 import { kindsIn } from '../system/read-passing.ts'
@@ -8,6 +11,7 @@ import { bigPiece } from './fake-operations.ts'
 import type { Sent } from './small-controller.ts'
 import { setStage } from './stage.ts'
 
+const run = promisify(execFile)
 const print = (text: string) => ({ name: 'exec', argv: ['print', text] })
 const enrolled = async (stage: Awaited<ReturnType<typeof setStage>>) =>
   stage.controller.until(
@@ -31,6 +35,15 @@ const fillJournal = async ({ controller }: Awaited<ReturnType<typeof setStage>>)
     if (reply.kind === 'result') return filling
     filling.push(sent)
   }
+}
+
+/** A policy that looks for programs on the disk. */
+const noDd =
+  'version: 1\npreset: sahara\nrules:\n  - {name: no-dd, refuse: exec, argv: [[/usr/bin/dd, "**"]]}\n'
+const writePolicy = async ({ directory }: Awaited<ReturnType<typeof setStage>>) => {
+  const policyPath = join(directory, 'policy.yaml')
+  await writeFile(policyPath, noDd, { mode: 0o600 })
+  return { policyPath }
 }
 
 describe('an agent that has enrolled', () => {
@@ -197,6 +210,61 @@ describe('an agent that has enrolled', () => {
       state: 'expired',
       reason: { code: 'expired' },
     })
+  })
+
+  test('answers a command whose program’s name is too long for a path, and those beside it', async () => {
+    await using stage = await setStage()
+    const { controller } = stage
+    stage.startAgent(await writePolicy(stage))
+    await enrolled(stage)
+    const long = await controller.send({ name: 'exec', argv: ['x'.repeat(300)] })
+    const ping = await controller.send({ name: 'ping' })
+    expect((await controller.result(ping)).state).toBe('succeeded')
+    expect((await controller.result(long)).state).toBe('succeeded')
+  })
+
+  test('answers a command whose program has become a loop of links while it waited', async () => {
+    await using stage = await setStage()
+    const { controller, operations } = stage
+    stage.startAgent(await writePolicy(stage))
+    await enrolled(stage)
+    const program = join(stage.directory, 'program')
+    await writeFile(program, '#!/bin/sh\n', { mode: 0o755 })
+    const first = await controller.send({ name: 'exec', argv: ['hold', ''] }, { lane: 'a' })
+    const second = await controller.send({ name: 'exec', argv: [program] }, { lane: 'a' })
+    await controller.until(() => second.replies.some(({ kind }) => kind === 'accepted'), 'accepted')
+    await rm(program)
+    await symlink(program, program)
+    operations.release(first.command.id)
+    expect((await controller.result(second)).state).toMatch(/^(succeeded|failed)$/)
+  })
+
+  test('refuses a command with a key of any length, and takes those beside it', async () => {
+    await using stage = await setStage()
+    const { controller } = stage
+    const agent = stage.startAgent()
+    await enrolled(stage)
+    await agent.stop()
+    const env = { [`${'k'.repeat(5000)}!`]: 'v' }
+    const malformed = await controller.send({ ...print('x'), env })
+    const beside = await controller.send(print('y'))
+    stage.startAgent()
+    expect((await controller.result(beside)).state).toBe('succeeded')
+    expect(await controller.result(malformed)).toMatchObject({
+      state: 'refused',
+      reason: { code: 'operation-malformed' },
+    })
+  })
+
+  test('posts the result of a short command beside as many long ones as may run', async () => {
+    await using stage = await setStage()
+    const { controller, operations } = stage
+    stage.startAgent({ lanes: { concurrency: 64 } })
+    await enrolled(stage)
+    const hold = async () => controller.send({ name: 'exec', argv: ['hold', 'x'] })
+    await Promise.all(Array.from({ length: 32 }, hold))
+    await waitFor('all to run', () => operations.begun.size === 32)
+    expect((await controller.result(await controller.send(print('short')))).state).toBe('succeeded')
   })
 
   test('cancels a command that comes behind its cancel, also after a restart in between', async () => {
@@ -437,6 +505,45 @@ describe('the state directory', () => {
     expect((await controller.result(cancel)).state).toBe('succeeded')
     expect((await controller.result(sent)).state).toBe('cancelled')
   })
+
+  test('without its audit log refuses new commands, but not to cancel one', async () => {
+    await using stage = await setStage()
+    const { controller } = stage
+    stage.startAgent()
+    await enrolled(stage)
+    const sent = await controller.send({ name: 'exec', argv: ['hold', ''] })
+    await controller.until(() => sent.replies.some(({ kind }) => kind === 'accepted'), 'accepted')
+    await rm(join(stage.stateDirectory, 'audit'), { recursive: true })
+    expect(await controller.result(await controller.send({ name: 'ping' }))).toMatchObject({
+      state: 'refused',
+      reason: { code: 'audit-unavailable' },
+    })
+    const cancel = await controller.send({ name: 'cancel', target: sent.command.id })
+    expect((await controller.result(cancel)).state).toBe('succeeded')
+    expect((await controller.result(sent)).state).toBe('cancelled')
+  })
+
+  // Only root can mount something.
+  test.skipIf(process.geteuid?.() !== 0)(
+    'with a left directory that cannot be removed keeps no agent from starting',
+    async () => {
+      await using stage = await setStage()
+      const { controller } = stage
+      const agent = stage.startAgent()
+      await enrolled(stage)
+      await agent.stop()
+      const left = join(stage.stateDirectory, 'commands', crypto.randomUUID())
+      await mkdir(left)
+      await run('mount', ['-t', 'tmpfs', 'sahara-agent-test', left])
+      try {
+        stage.startAgent()
+        const sent = await controller.send(print('x'))
+        expect((await controller.result(sent)).state).toBe('succeeded')
+      } finally {
+        await run('umount', ['--lazy', left])
+      }
+    },
+  )
 
   test('that is full refuses new commands, without running them later', async () => {
     await using stage = await setStage()

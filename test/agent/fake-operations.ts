@@ -19,12 +19,15 @@ export interface FakeOperations {
   loseAll: () => void
   /** From now on, commands are found again only when this resolves. */
   delayResume: (until: Promise<void>) => void
+  /** From now on, what is found again is told as this makes of it. */
+  resumeAs: (tell: (found: Resumption) => Promise<Resumption>) => void
   /** Bytes fed to a command's standard input. */
   stdinOf: (id: string) => string
   create: () => {
     begin: (toRun: CommandToRun) => Promise<RunningCommand>
     beginAgain: (toRun: CommandToRun) => Promise<RunningCommand>
     resume: (toRun: CommandToRun) => Promise<Resumption>
+    recall: (toRun: Pick<CommandToRun, 'command'>, result: Result) => RunningCommand
     [Symbol.asyncDispose]: () => Promise<void>
   }
 }
@@ -46,6 +49,7 @@ export function fakeOperations(): FakeOperations {
   const begun = new Map<string, number>()
   const started: CommandToRun[] = []
   let mayResume = Promise.resolve()
+  let tellFound = tellAsItIs
 
   const begin = async (toRun: CommandToRun): Promise<RunningCommand> => {
     const { id } = toRun.command
@@ -64,14 +68,22 @@ export function fakeOperations(): FakeOperations {
     delayResume: (until) => {
       mayResume = until
     },
+    resumeAs: (tell) => {
+      tellFound = tell
+    },
     stdinOf: (id) => runs.get(id)?.stdin.toString() ?? '',
     create: () => ({
       begin,
       beginAgain: begin,
+      recall: ({ command }, result) => {
+        const run = runs.get(command.id) ?? startRun({ command })
+        run.end(result.state)
+        return { ...run.running, ended: Promise.resolve(result) }
+      },
       resume: async ({ command }) => {
         await mayResume
         const run = runs.get(command.id)
-        if (run) return { kind: 'running-or-ended', running: run.running }
+        if (run) return await tellFound({ kind: 'running-or-ended', running: run.running })
         return { kind: 'never-begun' }
       },
       [Symbol.asyncDispose]: async () => undefined,
@@ -79,7 +91,9 @@ export function fakeOperations(): FakeOperations {
   }
 }
 
-function startRun({ command }: CommandToRun): Run {
+const tellAsItIs = async (found: Resumption): Promise<Resumption> => found
+
+function startRun({ command }: Pick<CommandToRun, 'command'>): Run {
   const argv: unknown = command.operation['argv']
   const [what = '', text = ''] = Array.isArray(argv) ? argv.map(String) : []
   const sizeBytes = what === 'big' ? Number(text) : Buffer.byteLength(text)

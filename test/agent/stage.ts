@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { AgentConfig } from '../../agent/config.ts'
 import type { Log } from '../../agent/log.ts'
 import { runAgent } from '../../agent/run-agent.ts'
+import type { World } from '../../protocol/world.ts'
 import { openQueueService, type QueueService } from '../../queue/serve-queue.ts'
 import { type GateProxy, startGateProxy } from '../system/gate-proxy.ts'
 import { type ShiftingWorld, shiftingWorld } from '../system/shifting-world.ts'
@@ -29,13 +30,21 @@ export interface Stage extends AsyncDisposable {
   stateDirectory: string
   /** What the agents have logged. */
   logged: string[]
-  startAgent: (differences?: object) => RunningAgent
+  /** By default in the world of the queue service and the controller. */
+  startAgent: (differences?: object, world?: World) => RunningAgent
   /** Closes the queue service; `openQueue` brings it back with all that it had. */
   closeQueue: () => Promise<void>
   openQueue: () => Promise<void>
 }
 
-export async function setStage({ hasBootstrap = true } = {}): Promise<Stage> {
+/** @param options.createOperations real ones, for operations that need no runner. */
+export async function setStage({
+  hasBootstrap = true,
+  createOperations,
+}: {
+  hasBootstrap?: boolean
+  createOperations?: Parameters<typeof runAgent>[1]['createOperations']
+} = {}): Promise<Stage> {
   const directory = await mkdtemp(join(tmpdir(), 'agent-'))
   const world = shiftingWorld()
   let port = 0
@@ -68,7 +77,7 @@ export async function setStage({ hasBootstrap = true } = {}): Promise<Stage> {
     directory,
     stateDirectory,
     logged,
-    startAgent: (differences = {}) => {
+    startAgent: (differences = {}, agentWorld = world) => {
       const config = AgentConfig.parse({
         bootstrapPath,
         stateDirectory,
@@ -77,11 +86,10 @@ export async function setStage({ hasBootstrap = true } = {}): Promise<Stage> {
         ...differences,
       })
       const [stop, hurry] = [new AbortController(), new AbortController()]
-      const createOperations = operations.create
       const ended = runAgent(config, {
-        world,
+        world: agentWorld,
         log,
-        createOperations,
+        createOperations: createOperations ?? operations.create,
         stop: stop.signal,
         hurry: hurry.signal,
       })
