@@ -41,6 +41,15 @@ describe('a queue service', { timeout: 30_000 }, () => {
     )
   })
 
+  test('takes no more than it allows of what grows when it is written anew', async () => {
+    await using queue = await openTestQueue()
+    // Twenty such messages would be a reply that no client takes.
+    const numbers = Array.from({ length: 52_000 }, () => '9e20').join()
+    const text = `{"messages":[{"ttl":300,"body":[${numbers}]}]}`
+    expect(text.length).toBeLessThan(262_144)
+    expect((await queue.send('POST', '/v2/queues/q/messages', { text })).status).toBe(400)
+  })
+
   test('has all it acknowledged when it is opened again', async () => {
     const database = join(directory, 'queue.db')
     let claimPath = ''

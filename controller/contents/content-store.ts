@@ -39,7 +39,9 @@ export async function openContentStore({
   const directory = join(config.stateDirectory, 'contents')
   await mkdir(directory, { recursive: true, mode: 0o700 })
   for (const name of await readdir(directory)) {
-    if (name.startsWith('incoming-')) await rm(join(directory, name))
+    // What was killed in the middle, and what never came on the books, or went from them, before its file did.
+    const isKept = !name.startsWith('incoming-') && contentSize(store, name) !== undefined
+    if (!isKept) await rm(join(directory, name))
   }
   const pathOf = (sha256: string) => join(directory, sha256)
 

@@ -1,6 +1,8 @@
+import { join } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { z } from 'zod'
+import { openQueueService } from '../../queue/serve-queue.ts'
 import {
   aResult,
   createMiniatureAgent,
@@ -111,6 +113,26 @@ describe('a command that cannot be sent', () => {
     const id = await order()
     await controller.restart()
     expect(await agent.takeCommand()).toMatchObject({ id })
+  })
+})
+
+describe('a result that came to the queue while no controller was there', () => {
+  test('is heard, however late the controller comes back', async () => {
+    const id = await order({ startWithinSeconds: 10, timeoutSeconds: 10, graceSeconds: 0 })
+    const command = await agent.takeCommand()
+    await world.advance(100)
+    await vi.waitUntil(async () => (await read(id))['state'] === 'posted', { timeout: 30_000 })
+    await controller.controller()[Symbol.asyncDispose]()
+    {
+      const port = Number(new URL(agent.bootstrap.endpoint).port)
+      const database = join(controller.stateDirectory, 'queue.db')
+      await using _queue = await openQueueService({ port, database, auth: 'token' }, world)
+      await agent.reply(command, aResult())
+    }
+    await world.advance(200_000)
+    await controller.restart()
+    await vi.waitUntil(async () => (await read(id))['ended'], { timeout: 30_000 })
+    expect(await read(id)).toMatchObject({ state: 'succeeded' })
   })
 })
 

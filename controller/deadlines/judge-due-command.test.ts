@@ -29,12 +29,18 @@ describe('a command that is looked at', () => {
       { do: 'wait', until: null },
     ],
   ] as const)('%s', ([, command, now, hasNeverLeft, verdict]) => {
-    const facts = { now: at(now), hasNeverLeft, isUnderWay: false, lostMarginMs }
+    const facts = { now: at(now), hasNeverLeft, isUnderWay: false, lostMarginMs, since: at(0) }
     expect(judgeDueCommand(command, facts)).toEqual(verdict)
   })
 
   test('is being posted, and is looked at again soon', () => {
-    const facts = { now: at(100), hasNeverLeft: false, isUnderWay: true, lostMarginMs }
+    const facts = {
+      now: at(100),
+      hasNeverLeft: false,
+      isUnderWay: true,
+      lostMarginMs,
+      since: at(0),
+    }
     expect(judgeDueCommand(open, facts)).toEqual({ do: 'wait', until: at(101) })
   })
 })

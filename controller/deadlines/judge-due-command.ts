@@ -20,9 +20,15 @@ const underWayMs = 1000
 /** Pure. */
 export function judgeDueCommand(
   command: Pick<StoredCommand, 'endedAt' | 'outputSettled' | 'startBy' | 'deadline' | 'dueAt'>,
-  facts: { now: Date; hasNeverLeft: boolean; isUnderWay: boolean; lostMarginMs: number },
+  facts: {
+    now: Date
+    hasNeverLeft: boolean
+    isUnderWay: boolean
+    lostMarginMs: number
+    since: Date
+  },
 ): DueVerdict {
-  const { now, lostMarginMs } = facts
+  const { now, lostMarginMs, since } = facts
   const { deadline, dueAt, endedAt, outputSettled, startBy } = command
   if (endedAt !== null) {
     if (outputSettled || dueAt === null) return { do: 'wait', until: null }
@@ -31,6 +37,7 @@ export function judgeDueCommand(
   // A POST of it is being made; what comes of it sets the next moment, unless nothing comes of it.
   if (facts.isUnderWay) return { do: 'wait', until: new Date(now.getTime() + underWayMs) }
   if (facts.hasNeverLeft) return startBy <= now ? { do: 'expire' } : { do: 'wait', until: startBy }
-  const lostAt = new Date(deadline.getTime() + lostMarginMs)
+  // While no controller was there, nobody collected: what waits on the queue has the same time to be heard.
+  const lostAt = new Date(Math.max(deadline.getTime(), since.getTime()) + lostMarginMs)
   return lostAt <= now ? { do: 'lose' } : { do: 'wait', until: lostAt }
 }

@@ -11,13 +11,14 @@ import { judgeDueCommand } from './judge-due-command.ts'
 /** Keeps the deadlines that are the controller's: nothing stays in progress for ever, whatever becomes of its agent. */
 export function startDeadlines(context: Context, departures: Departures): Alarm {
   const { log, store, world } = context
+  const since = world.now()
   const ring = async () => {
     const due = listCommandsDue(store, world.now())
     const whole = due.filter(isOutputWhole)
     for (const { id } of whole) await settleLargeOutput(context, id)
     await store.write(() => {
       for (const command of due) {
-        if (!whole.includes(command)) endDueCommand(context, departures, command)
+        if (!whole.includes(command)) endDueCommand(context, departures, command, since)
       }
     })
     for (const { id } of due) context.wakeups.wake(commandKey(id))
@@ -28,13 +29,19 @@ export function startDeadlines(context: Context, departures: Departures): Alarm 
   return alarm
 }
 
-function endDueCommand(context: Context, departures: Departures, command: StoredCommand): void {
+function endDueCommand(
+  context: Context,
+  departures: Departures,
+  command: StoredCommand,
+  since: Date,
+): void {
   const { config, store, world } = context
   const verdict = judgeDueCommand(command, {
     now: world.now(),
     hasNeverLeft: hasNeverLeft(command, departures),
     isUnderWay: departures.isUnderWay(command.id),
     lostMarginMs: config.lostMarginSeconds * 1000,
+    since,
   })
   switch (verdict.do) {
     case 'expire':

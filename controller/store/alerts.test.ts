@@ -2,9 +2,11 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { z } from 'zod'
 import { fakeWorld } from '../../test/fake-world.ts'
 import { keepReportedAlert, listAlerts, raiseAlert } from './alerts.ts'
 import { openStore, type Store } from './open-store.ts'
+import { removeDeletedParents } from './retention.ts'
 
 const at = new Date('2030-01-01T12:00:00Z')
 const pinned = { at, code: 'key-pinned', message: 'another key is pinned' }
@@ -21,6 +23,18 @@ beforeEach(async () => {
 afterEach(async () => {
   store[Symbol.dispose]()
   await rm(directory, { recursive: true })
+})
+
+test('an alert about an instance that is gone is not kept: it would keep its row for ever', async () => {
+  store.database.script(`UPDATE instances SET deleted_at = 1 WHERE id = 'i'`)
+  raiseAlert(store, 'i', pinned)
+  expect(listAlerts(store, 'i', 5)).toEqual([])
+  // As an earlier version has left it.
+  store.database.script(
+    `INSERT INTO alerts (instance_id, at, code, message, reported) VALUES ('i', 1, 'x', 'x', 0)`,
+  )
+  await store.write(() => removeDeletedParents(store, at))
+  expect(store.database.all(z.unknown(), 'SELECT id FROM instances')).toEqual([])
 })
 
 test('an alert of the controller outlives and outranks whatever the guest reports', () => {

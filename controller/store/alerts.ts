@@ -107,8 +107,10 @@ function insertAlert(
   reported: 0 | 1,
 ): void {
   database.run(
+    // None for one that is gone: nobody would see it, and its row could never be removed.
     `INSERT INTO alerts (instance_id, at, code, message, reported)
-     VALUES (:instanceId, :at, :code, :message, :reported)`,
+     SELECT id, :at, :code, :message, :reported FROM instances
+     WHERE id = :instanceId AND deleted_at IS NULL`,
     { instanceId, at: toMs(at), code, message, reported },
   )
 }

@@ -55,6 +55,11 @@ export function removeUnwantedOutput({ database }: Store): boolean {
  */
 export function removeDeletedParents({ database }: Store, before: Date): void {
   const parameters = { before: toMs(before) }
+  // An earlier version kept alerts that came when their instance was gone.
+  database.run(
+    `DELETE FROM alerts WHERE instance_id IN (SELECT id FROM instances WHERE deleted_at < :before)`,
+    parameters,
+  )
   database.run(
     `DELETE FROM instances WHERE deleted_at < :before
        AND (forgotten = 0 OR cluster_id IN (SELECT id FROM clusters WHERE deleted_at IS NOT NULL))

@@ -3,6 +3,7 @@ import type { ApiRequest, QueueApi } from '../http/api-request.ts'
 import { parseBody } from '../http/parse-body.ts'
 import { readLimit } from '../http/read-query.ts'
 import type { ClaimRequest } from '../store/claims.ts'
+import { StorageFailure } from '../store/group-commit.ts'
 import { holdUntilFound } from './hold-until-found.ts'
 import { randomUuid } from './random-uuid.ts'
 import type { RequestBodies } from './request-bodies.ts'
@@ -54,7 +55,14 @@ function claimNow(
       status: 201,
       body: `{"messages":[${shown}]}`,
       headers: { Location: `${request.path}/${id}` },
-      onUndelivered: () => store.change(() => store.claims.takeBack(key)),
+      onUndelivered: () => {
+        try {
+          store.change(() => store.claims.takeBack(key))
+        } catch (error) {
+          // A full disk: the claim ends by its own time.
+          if (!(error instanceof StorageFailure)) throw error
+        }
+      },
     }
   })
 }

@@ -31,10 +31,16 @@ function storeMessages(api: QueueApi, request: ApiRequest, text: string): string
         `Message collection size is too large. Max size ${settings.maxPostBytes}`,
       )
     }
+    const messages = posted.map((message) => applyDefaults(message, settings))
+    // Written anew a body may be longer than it came: 9e20 becomes 21 digits.
+    const bytes = messages.reduce((sum, { body }) => sum + Buffer.byteLength(body), 0)
+    if (bytes > settings.maxPostBytes) {
+      throw invalidRequest(
+        `Message collection size is too large. Max size ${settings.maxPostBytes}`,
+      )
+    }
     store.freed(queue.key)
-    return posted.map((message) =>
-      store.messages.insert(queue.key, request.client, applyDefaults(message, settings), now),
-    )
+    return messages.map((message) => store.messages.insert(queue.key, request.client, message, now))
   })
 }
 

@@ -72,8 +72,9 @@ export function clusterRoutes({
     answers: { 204: { description: 'it is gone' } },
     run: async ({ param }) => {
       const cluster = requireCluster(context, param('cluster'))
-      await collectors.stop(cluster.id)
+      // First the store: where it takes nothing, the cluster stays, and its replies are to be collected.
       await deleteCluster(context, departures, cluster)
+      await collectors.stop(cluster.id)
       retireSoon()
       return { status: 204 }
     },
