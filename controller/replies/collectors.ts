@@ -1,5 +1,6 @@
 import type { World } from '../../protocol/world.ts'
 import type { ClaimedMessage, ClaimResult } from '../../protocol/zaqar/claims.ts'
+import { ReplyUnparsableError } from '../../protocol/zaqar/errors.ts'
 import { backoffDelayMs } from '../../protocol/zaqar/retry.ts'
 import type { Context } from '../context.ts'
 import type { Cluster } from '../store/clusters.ts'
@@ -22,6 +23,9 @@ interface Loop {
 
 /** The queue may hold a claim request this long. */
 const waitSeconds = 30
+
+/** Messages of a claim: as many as Zaqar gives unless it is set otherwise. */
+const claimLimit = 20
 
 /** Handling takes milliseconds; after a crash, replies come back this soon. Zaqar's shortest. */
 const claimTtlSeconds = 60
@@ -72,14 +76,18 @@ async function collect(
   let booking: Promise<void> = Promise.resolve()
   const deletions = createDeletions(context, cluster)
   let pause = firstPause
+  // Zaqar writes what it has anew: some numbers take five times the room then, and twenty messages more than we read.
+  let limit = claimLimit
   while (!signal.aborted) {
     try {
-      const claim = await claimReplies(context, cluster, signal)
+      const claim = await claimReplies(context, cluster, limit, signal)
+      limit = Math.min(claimLimit, limit * 2)
       await booking
       booking = bookClaimed(context, { ...parts, deletions }, cluster, claim.messages)
       pause = { ...nextPause(pause, claim), failures: 0 }
     } catch (error) {
       if (signal.aborted) break
+      if (error instanceof ReplyUnparsableError) limit = 1
       pause = { idle: 0, failures: pause.failures + 1 }
       context.log.warn({ err: error, cluster: cluster.id }, 'replies could not be claimed')
     }
@@ -93,10 +101,11 @@ async function collect(
 async function claimReplies(
   { queue }: Context,
   cluster: Cluster,
+  limit: number,
   signal: AbortSignal,
 ): Promise<ClaimResult> {
   const times = { ttlSeconds: claimTtlSeconds, graceSeconds: 60, waitSeconds }
-  return await queue.claimMessages(cluster.returnQueue, { limit: 20, ...times, signal })
+  return await queue.claimMessages(cluster.returnQueue, { limit, ...times, signal })
 }
 
 async function bookClaimed(
