@@ -13,6 +13,13 @@ test('sahara-agent policy explain says where the options of a program go', async
   expect(stderr).toBe("error: unknown option '-rf'; the words of a program go behind `--`")
 })
 
+test('policy check says what holds where there is no policy', async () => {
+  const words = [main, 'policy', 'check', '/nowhere/policy.yaml']
+  const { exitCode, stderr } = await execa(process.execPath, words, { reject: false })
+  expect(exitCode).toBe(1)
+  expect(stderr).toContain('the preset "sahara" holds')
+})
+
 test.for([
   ['a policy', 'version: 1\npreset: sahara\n', 0o600, 0, { preset: 'sahara', rules: 0 }],
   [

@@ -12,6 +12,7 @@ import { presets } from '../policy/presets.ts'
 import { type LoadedPolicy, readPolicy } from '../policy/read-policy.ts'
 import { renderPolicy } from '../policy/render-policy.ts'
 import { readAgentConfig } from '../read-config.ts'
+import { errnoOf } from '../runner/command-record.ts'
 import { print } from './output.ts'
 
 const examples = `
@@ -120,7 +121,11 @@ async function readText(path: string): Promise<string> {
     return await readFile(path, 'utf8')
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause)
-    throw new PolicyInvalidError(`cannot read the policy: ${why}`, { cause })
+    const isAbsent = errnoOf(cause) === 'ENOENT'
+    const hint = isAbsent
+      ? '; without a policy the preset "sahara" holds, and `sahara-agent policy init` prints one to begin with'
+      : ''
+    throw new PolicyInvalidError(`cannot read the policy: ${why}${hint}`, { cause })
   }
 }
 
