@@ -47,6 +47,9 @@ type Found = 'running-or-ended' | 'never-begun' | 'interrupted'
 /** How often it is looked whether a runner that does not answer still lives, in milliseconds. */
 const lookAgainMs = 1000
 
+/** What cannot be found out by then is unknown: it is told as interrupted. */
+const resumeAttempts = 10
+
 export function createRunnerClient(options: RunnerClientOptions, world: World): RunnerClient {
   const watched = new Map<string, Watched>()
   const closing = new AbortController()
@@ -58,7 +61,7 @@ export function createRunnerClient(options: RunnerClientOptions, world: World): 
       version: options.version ?? agentVersion,
       onMessage: (message) => hear(message),
       onClosed: () => {
-        for (const each of watched.values()) if (!each.isAsking) void keepFinding(each)
+        for (const each of watched.values()) if (!each.isAsking) findInTime(each)
       },
     },
     world,
@@ -87,15 +90,18 @@ export function createRunnerClient(options: RunnerClientOptions, world: World): 
   }
 
   /** Nobody else would look again, if a look failed, as for want of file descriptors: it would never end. */
-  const keepFinding = async (each: Watched): Promise<void> => {
-    while (!closing.signal.aborted) {
+  const keepFinding = async (each: Watched, attempts: number): Promise<Found> => {
+    for (let attempt = 1; ; attempt += 1) {
       try {
-        await findAgain(each)
-        return
-      } catch {
-        await world.sleep(lookAgainMs, closing.signal).catch(() => undefined)
+        return await findAgain(each)
+      } catch (error) {
+        if (closing.signal.aborted || attempt >= attempts) throw error
+        await world.sleep(lookAgainMs, closing.signal)
       }
     }
+  }
+  const findInTime = (each: Watched): void => {
+    keepFinding(each, Number.POSITIVE_INFINITY).catch(() => {})
   }
 
   const find = async ({ id, directory, view }: Watched): Promise<Found> => {
@@ -170,7 +176,7 @@ export function createRunnerClient(options: RunnerClientOptions, world: World): 
         const answer = await askToBegin(each, spec)
         if (answer === 'not-in-care') await findAgain(each)
         // Its runner lives, and does not answer: its end is found when it is recorded.
-        if (answer === 'begun') void keepFinding(each)
+        if (answer === 'begun') findInTime(each)
       } catch (error) {
         watched.delete(spec.id)
         throw error
@@ -179,7 +185,7 @@ export function createRunnerClient(options: RunnerClientOptions, world: World): 
     },
     resume: async (id, directory) => {
       const each = watch(id, directory)
-      const kind = await findAgain(each)
+      const kind = await keepFinding(each, resumeAttempts)
       if (kind !== 'never-begun') return { kind, running: toRunning(each) }
       watched.delete(id)
       return { kind }
