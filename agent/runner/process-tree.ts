@@ -44,6 +44,7 @@ export function createProcessTree(options: TreeOptions): ProcessTree {
   const known = new Map<number, string>()
   // Numbers are used again: once nobody is left in the leader's session, its number means nothing any more.
   let sessionCounts = leader !== undefined
+  let hadOthers = false
 
   const select = (table: ProcessEntry[]): ProcessEntry[] => {
     const inGroup = new Set(group?.pids())
@@ -72,7 +73,9 @@ export function createProcessTree(options: TreeOptions): ProcessTree {
     killGroup: () => group?.kill(),
     toTerminate: (members) => {
       const others = members.filter((member) => member.pid !== leader)
-      return options.leaderHoldsTerminal === true && others.length > 0 ? others : members
+      hadOthers ||= others.length > 0
+      // Once they are gone it ends as well, a moment later on a busy machine.
+      return options.leaderHoldsTerminal === true && hadOthers ? others : members
     },
   }
 }
