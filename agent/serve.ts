@@ -58,7 +58,10 @@ export interface Tampering {
   onTampered: (what: string) => void
 }
 
-/** So many commands have output in memory at once, or as many as may run: one that runs on must not keep another's result. */
+/**
+ * So many commands have output in memory at once, or twice as many as may run, where that is more: those that run on must not
+ * keep back the results of others.
+ */
 const sendersLimit = 32
 
 /**

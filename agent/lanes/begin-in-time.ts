@@ -71,7 +71,7 @@ async function waitForStart(
   try {
     const contentPath = await awaitContent(held, replies, begun.signal)
     await place.turn(begun.signal)
-    if (!clock.isKnown()) await clock.untilKnown(begun.signal)
+    await clock.untilKnown(begun.signal)
     // The timer may be late: it does not know of a clock that has jumped, as that of a guest that was paused.
     if (command.startBy <= clock.now()) throw new EarlyEnd(endAtStartBy(command, held))
     held.pointOfNoReturn()

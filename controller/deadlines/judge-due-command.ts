@@ -25,6 +25,7 @@ export function judgeDueCommand(
     hasNeverLeft: boolean
     isUnderWay: boolean
     lostMarginMs: number
+    /** When this controller started. */
     since: Date
   },
 ): DueVerdict {

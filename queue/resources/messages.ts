@@ -26,15 +26,10 @@ function storeMessages(api: QueueApi, request: ApiRequest, text: string): string
   return store.change((now) => {
     const queue = store.queues.findOrCreate(request.queue)
     const { settings } = queue
-    if (Buffer.byteLength(text) > settings.maxPostBytes) {
-      throw invalidRequest(
-        `Message collection size is too large. Max size ${settings.maxPostBytes}`,
-      )
-    }
     const messages = posted.map((message) => applyDefaults(message, settings))
     // Written anew a body may be longer than it came: 9e20 becomes 21 digits.
-    const bytes = messages.reduce((sum, { body }) => sum + Buffer.byteLength(body), 0)
-    if (bytes > settings.maxPostBytes) {
+    const keptBytes = messages.reduce((sum, { body }) => sum + Buffer.byteLength(body), 0)
+    if (Math.max(Buffer.byteLength(text), keptBytes) > settings.maxPostBytes) {
       throw invalidRequest(
         `Message collection size is too large. Max size ${settings.maxPostBytes}`,
       )
